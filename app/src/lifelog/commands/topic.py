@@ -1,0 +1,26 @@
+"""`lifelog topic`: create or delete the topic of one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser("topic", help="create or delete the topic of one run")
+    parser.add_argument("action", choices=("create", "delete"))
+    parser.add_argument("directory", type=Path, help="run directory that holds spec.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from lifelog import topics
+
+    spec = json.loads((args.directory / "spec.json").read_text("utf-8"))
+    if args.action == "create":
+        topics.create_topic(spec)
+    else:
+        topics.delete_topic(spec)
+    return 0

@@ -1,0 +1,282 @@
+"""The Spark driver of one run: start, calibrate, warm up, measure, drain, report.
+
+Delivery: exactly the records of the topic, each inferred once; any deviation shows in the keys of
+the calls and is judged by `lifelog.verify`, not here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lifelog.bundle import load_dataset_bundle
+from lifelog.consumer.lag import LagMeter
+from lifelog.consumer.session import (
+    calibrate_workers,
+    make_session,
+    provenance,
+    start_query,
+    work_of,
+)
+from lifelog.consumer.warmup import warm_up
+from lifelog.consumer.worker import CALL_SCHEMA
+from lifelog.jobs import Job, append_line, end_process_tree, write_json
+from lifelog.record import WARMUP_PRODUCER
+from lifelog.topics import leaders
+
+RATE_OVER_S = 5.0
+STATUS_EVERY_S = 0.5
+# What a pipeline is expected to carry of the bare engine's rate; our own choice. It only sizes the
+# micro-batches: brokers, producers and workers of one machine share its cores.
+EXPECTED_SHARE = 0.4
+# A load without a set end is over when no image has come for so long.
+IDLE_S = 15.0
+
+
+class Results:
+    """Writes what the workers return, micro-batch by micro-batch, and counts it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._batches = directory / "batches.jsonl"
+        self._schema = pa.schema([("batch", pa.int64()), *CALL_SCHEMA])
+        self._writer = pa.ipc.new_stream(str(directory / "calls.arrow"), self._schema)
+        self.images = 0
+        self.warmup_images = 0
+        self.recent: list[tuple[float, int]] = []
+        self.workers: set[str] = set()
+        self.executors: set[str] = set()
+
+    def on_batch(self, frame: Any, batch: int) -> None:
+        """The one action of a micro-batch: collect its rows, so no image is inferred twice."""
+        started = time.time_ns()
+        table: pa.Table = frame.toArrow()
+        completed = time.time_ns()
+        table = table.cast(CALL_SCHEMA).add_column(
+            0, "batch", pa.array([batch] * len(table), pa.int64())
+        )
+        self._writer.write_table(table)
+        counted = warmup = 0
+        for keys, images, worker in zip(
+            table["keys"].to_pylist(),
+            table["images"].to_pylist(),
+            table["worker"].to_pylist(),
+            strict=True,
+        ):
+            self.workers.add(worker)
+            if int.from_bytes(keys[:4], "little") == WARMUP_PRODUCER:
+                warmup += images
+            else:
+                counted += images
+                self.executors.add(worker.rpartition(":")[0])
+        append_line(
+            self._batches,
+            {
+                "batch": batch,
+                "started_ns": started,
+                "completed_ns": completed,
+                "images": counted,
+                "warmup_images": warmup,
+            },
+        )
+        self.images += counted
+        self.warmup_images += warmup
+        now = time.monotonic()
+        self.recent = [*(r for r in self.recent if now - r[0] < 4 * RATE_OVER_S), (now, counted)]
+
+    def rate(self) -> float:
+        """Images/s over the last few micro-batches, for the progress line only."""
+        if len(self.recent) < 2:
+            return 0.0
+        span = self.recent[-1][0] - self.recent[0][0]
+        return sum(images for _, images in self.recent[1:]) / span if span > 0 else 0.0
+
+    def close(self) -> None:
+        """End the Arrow stream."""
+        self._writer.close()
+
+
+def _listener(directory: Path, lag: LagMeter) -> Any:
+    from pyspark.sql.streaming.listener import StreamingQueryListener
+
+    class Progress(StreamingQueryListener):
+        def onQueryStarted(self, event: Any) -> None:
+            """Nothing to note."""
+
+        def onQueryProgress(self, event: Any) -> None:
+            progress = json.loads(event.progress.json)
+            append_line(directory / "progress.jsonl", progress)
+            end = progress["sources"][0].get("endOffset")
+            if end:
+                lag.processed(end)
+
+        def onQueryIdle(self, event: Any) -> None:
+            """Nothing to note."""
+
+        def onQueryTerminated(self, event: Any) -> None:
+            """The driver asks the query itself."""
+
+    return Progress()
+
+
+class Consumer:
+    """One run of the consumer in its run directory."""
+
+    def __init__(self, directory: Path, bundles: Path, jars: Path) -> None:
+        self.job = Job(directory, "consumer")
+        self.spec = self.job.spec
+        self.jars = jars
+        self.bundles = bundles
+        self.output = directory / "consumer"
+        self.output.mkdir()
+        self.report: dict[str, Any] = {"error": None, "stages_s": {}, "start_ns": None}
+        self._stage_started = self._last_change = time.monotonic()
+        self._last_images = 0
+
+    def stage(self, name: str) -> None:
+        """Close the stage that ends now under `name`."""
+        now = time.monotonic()
+        self.report["stages_s"][name] = round(now - self._stage_started, 3)
+        self._stage_started = now
+
+    def run(self) -> None:
+        """Run to the end; the caller reports an exception."""
+        spec, settings = self.spec, self.spec["settings"]
+        work = work_of(spec, self.bundles)
+        self.job.report(phase="starting", pid=os.getpid())
+        session = make_session(spec, self.jars)
+        self.report |= provenance(session)
+        self.stage("start")
+        self.job.report(phase="loading the model", app_id=self.report["app_id"])
+        calibration = calibrate_workers(session, work, spec["slots"])
+        expected = EXPECTED_SHARE * sum(row["images_per_s"] for row in calibration)
+        # Paced load needs no cap: a backlog there is the finding.
+        cap = max(
+            settings["partitions"],
+            int(settings["batch_cap_s"] * expected / settings["images_per_record"]),
+        )
+        self.report |= {
+            "calibration": calibration,
+            "max_offsets_per_trigger": None if settings["mode"] == "paced" else cap,
+        }
+        self.stage("load")
+        results = Results(self.output)
+        lag = LagMeter(spec["bootstrap_servers"], spec["topic"], settings["partitions"])
+        session.streams.addListener(_listener(self.output, lag))
+        query = start_query(
+            session,
+            spec,
+            work,
+            self.job.directory / "checkpoint",
+            self.report["max_offsets_per_trigger"],
+            results.on_batch,
+        )
+
+        def check() -> None:
+            if not query.isActive:
+                raise RuntimeError(f"the streaming query ended: {query.exception()}")
+
+        self.job.report(phase="warming up")
+        if settings["mode"] != "drain":
+            images = load_dataset_bundle(Path(work.dataset_file)).images
+            self.report["warmup"] = warm_up(
+                spec,
+                images,
+                expected,
+                lambda: results.warmup_images,
+                check,
+            )
+        self.stage("warm_up")
+        self.job.report(phase="ready")
+        self._measure(results, lag, check)
+        query.stop()
+        results.close()
+        lag.close()
+        self.report |= {
+            "leaders_observed": leaders(spec["bootstrap_servers"], spec["topic"]),
+            "executors": sorted(results.executors),
+            "model_loads": len(results.workers),
+        }
+        session.stop()
+        self.stage("stop")
+
+    def _measure(self, results: Results, lag: LagMeter, check: Any) -> None:
+        settings = self.spec["settings"]
+        timed = settings["mode"] in ("saturation", "paced")
+        next_lag = 0.0
+        drain_until: float | None = None
+        behind = 0
+        while True:
+            check()
+            if time.monotonic() >= next_lag:
+                next_lag = time.monotonic() + 1.0
+                behind = lag.lag_records()
+                append_line(
+                    self.output / "lag.jsonl",
+                    {"at_ns": time.time_ns(), "lag_records": behind, "images": results.images},
+                )
+            start_ns = self.job.start_ns()
+            phase = "ready"
+            if start_ns is not None:
+                end_ns = start_ns + int(settings["duration_s"] * 1e9) if timed else None
+                self.report |= {"start_ns": start_ns, "end_ns": end_ns}
+                phase = "measuring"
+                if self._is_measured(end_ns, results.images):
+                    phase = "measured"
+            if self.job.told_to_drain():
+                if drain_until is None:
+                    drain_until = time.monotonic() + settings["drain_timeout_s"]
+                    self.stage("measure")
+                    next_lag = 0.0
+                    behind = lag.lag_records()
+                phase = "draining"
+                if behind <= 0:
+                    self.stage("drain")
+                    return
+                if time.monotonic() > drain_until:
+                    raise RuntimeError(
+                        f"{behind} records were still unprocessed after drain_timeout_s = "
+                        f"{settings['drain_timeout_s']} s"
+                    )
+            self.job.report(
+                phase=phase,
+                images=results.images,
+                images_per_s=round(results.rate()),
+                lag_images=behind * settings["images_per_record"],
+            )
+            time.sleep(STATUS_EVERY_S)
+
+    def _is_measured(self, end_ns: int | None, images: int) -> bool:
+        """Whether the time is over, or all images have come (or no more do) where none is set."""
+        if end_ns is not None:
+            return time.time_ns() >= end_ns
+        if images != self._last_images:
+            self._last_images, self._last_change = images, time.monotonic()
+        expected = sum(producer["images"] for producer in self.spec["producers"])
+        idle_s = time.monotonic() - self._last_change
+        return images >= expected or (images > 0 and idle_s > IDLE_S)
+
+
+def consume(directory: Path, bundles: Path, jars: Path) -> int:
+    """Run the consumer of the run in `directory`; 0 when it drained, else 1 with its error told."""
+    consumer = Consumer(directory, bundles, jars)
+    consumer.job.watch(end_process_tree)
+    try:
+        consumer.run()
+    except Exception as error:
+        # The boundary of the job: whatever it was must reach the control node as its reason.
+        # A Python worker's own error is the last line of what Spark reports.
+        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+        consumer.report["error"] = f"{type(error).__name__}: {lines[-1].strip()}"
+        write_json(consumer.output / "consumer.json", consumer.report)
+        consumer.job.report(phase="failed", error=consumer.report["error"])
+        sys.excepthook(*sys.exc_info())
+        end_process_tree()
+    write_json(consumer.output / "consumer.json", consumer.report)
+    consumer.job.report(phase="done")
+    return 0

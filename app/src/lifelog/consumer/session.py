@@ -1,0 +1,158 @@
+"""The Spark application of a run: its settings and its streaming query."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lifelog.consumer.worker import CALL_COLUMNS, Work, calibrate, infer_batches
+
+CALIBRATION_S = 1.0
+# One poll a task instead of fifteen, and no 500 ms wait at the end of a partition.
+SOURCE_OPTIONS = {
+    "kafka.max.poll.records": "20000",
+    "kafka.max.partition.fetch.bytes": str(8 << 20),
+    "kafka.fetch.max.bytes": str(64 << 20),
+    "kafka.fetch.max.wait.ms": "10",
+    "failOnDataLoss": "true",
+}
+ARROW_BATCH_IMAGES = 10_000
+_SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
+
+
+def work_of(spec: dict[str, Any], bundles: Path) -> Work:
+    """What the workers of this run have to do."""
+    settings = spec["settings"]
+    return Work(
+        dataset_file=str(bundles / spec["dataset_file"]),
+        model_file=str(bundles / spec["model_file"]),
+        encoding=settings["encoding"],
+        engine=settings["engine"],
+        images_per_call=settings["images_per_call"],
+        emulated_call_ms=settings["emulated_call_ms"],
+        paced=settings["mode"] == "paced",
+    )
+
+
+def arrow_batch_records(images_per_call: int, images_per_record: int) -> int:
+    """Records per Arrow batch: whole calls, about ARROW_BATCH_IMAGES images."""
+    calls = max(1, ARROW_BATCH_IMAGES // (images_per_call * images_per_record))
+    return calls * images_per_call
+
+
+def spark_conf(spec: dict[str, Any], jars: Path) -> dict[str, str]:
+    """Spark properties of the run's application; the secret stays in spark-defaults.conf."""
+    settings = spec["settings"]
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    conf = {
+        "spark.app.name": spec["topic"],
+        "spark.driver.host": spec["driver_address"],
+        "spark.driver.bindAddress": spec["driver_address"],
+        "spark.driver.memory": f"{spec['driver_memory_mb']}m",
+        "spark.driver.extraClassPath": f"{jars}/*",
+        "spark.executor.extraClassPath": f"{jars}/*",
+        "spark.executor.cores": str(spec["cores_per_worker"]),
+        "spark.cores.max": str(spec["slots"]),
+        "spark.executor.memory": f"{spec['executor_memory_mb']}m",
+        # About 4 us an image less than G1 at this heap size.
+        "spark.executor.extraJavaOptions": "-XX:+UseParallelGC -XX:NewRatio=1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+        "spark.locality.wait": "0s",
+        "spark.ui.enabled": "false",
+        "spark.python.worker.reuse": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(
+            arrow_batch_records(settings["images_per_call"], settings["images_per_record"])
+        ),
+        "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
+        "spark.sql.streaming.metricsEnabled": "false",
+    }
+    conf |= {f"spark.executorEnv.{name}": value for name, value in one_thread.items()}
+    return conf | {key: str(value) for key, value in settings["spark_conf"].items()}
+
+
+def make_session(spec: dict[str, Any], jars: Path) -> Any:
+    """Start the driver's JVM, register with the master and wait for all executors."""
+    from pyspark.sql import SparkSession
+
+    # The executors' Python; a driver that spark-submit has not started reads it from here only.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master(spec["master_url"])
+    for key, value in spark_conf(spec, jars).items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("WARN")
+    return session
+
+
+def calibrate_workers(session: Any, work: Work, slots: int) -> list[dict[str, Any]]:
+    """Load the model in every slot and time bare engine calls there, all slots at once."""
+    rows = (
+        session.range(0, slots, 1, slots)
+        .mapInArrow(
+            functools.partial(calibrate, work, CALIBRATION_S), "worker string, images_per_s double"
+        )
+        .collect()
+    )
+    return [row.asDict() for row in rows]
+
+
+def start_query(
+    session: Any,
+    spec: dict[str, Any],
+    work: Work,
+    checkpoint: Path,
+    max_offsets_per_trigger: int | None,
+    on_batch: Callable[[Any, int], None],
+) -> Any:
+    """Start the streaming query; `on_batch` gets each micro-batch and runs its only action."""
+    settings = spec["settings"]
+    options = dict(SOURCE_OPTIONS)
+    options |= {
+        "kafka.bootstrap.servers": ",".join(spec["bootstrap_servers"]),
+        "subscribe": spec["topic"],
+        "startingOffsets": "earliest",
+    }
+    if max_offsets_per_trigger is not None:
+        options["maxOffsetsPerTrigger"] = str(max_offsets_per_trigger)
+    options |= {key: str(value) for key, value in settings["source_options"].items()}
+    columns = ["key", "value", *(["timestamp"] if work.paced else [])]
+    return (
+        session.readStream.format("kafka")
+        .options(**options)
+        .load()
+        .select(*columns)
+        .mapInArrow(functools.partial(infer_batches, work), CALL_COLUMNS)
+        .writeStream.foreachBatch(on_batch)
+        .option("checkpointLocation", checkpoint.as_uri())
+        .trigger(processingTime=f"{settings['trigger_ms']} milliseconds")
+        .start()
+    )
+
+
+def provenance(session: Any) -> dict[str, Any]:
+    """Versions and settings of the running application, secrets left out."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in ("pyspark", "pyarrow", "numpy", "pandas", "chainer", "kafka-python", "lifelog"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    jvm = session.sparkContext._jvm
+    versions["java"] = str(jvm.java.lang.System.getProperty("java.runtime.version"))
+    settings = dict(session.sparkContext.getConf().getAll())
+    return {
+        "app_id": session.sparkContext.applicationId,
+        "versions": versions,
+        "spark_conf": {
+            key: "(hidden)" if _SECRET.search(key) else value for key, value in settings.items()
+        },
+    }

@@ -1,0 +1,294 @@
+"""What runs in a Spark Python worker: Arrow batches of Kafka records in, one row per call out.
+
+The unit of parallelism is the Spark task (one range of offsets of one partition). The engine and
+the tables of the dataset are loaded once per worker process. Nothing here blocks but the engine.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lifelog.bundle import load_dataset_bundle, load_model_bundle
+from lifelog.encodings import checksums, encoding
+from lifelog.engines import make_engine
+from lifelog.record import KEY_BYTES, KEY_DTYPE, expand_keys
+
+# Two best scores closer than this may swap with the size of the BLAS call (METHOD V5).
+NEAR_TIE_MARGIN = 1e-4
+MOST_EXAMPLES = 100
+
+CALL_SCHEMA = pa.schema(
+    [
+        ("worker", pa.string()),
+        ("call", pa.int64()),
+        ("images", pa.int32()),
+        ("skip", pa.int32()),
+        ("keys", pa.binary()),
+        ("record_images", pa.int32()),
+        ("correct", pa.int32()),
+        ("wrong", pa.int32()),
+        ("near_ties", pa.int32()),
+        ("wrong_keys", pa.binary()),
+        ("damaged", pa.int32()),
+        ("damaged_keys", pa.binary()),
+        ("malformed", pa.int32()),
+        ("malformed_note", pa.string()),
+        ("started_ns", pa.int64()),
+        ("ended_ns", pa.int64()),
+        ("convert_ns", pa.int64()),
+        ("infer_ns", pa.int64()),
+        ("latency_ms", pa.binary()),
+    ]
+)
+CALL_COLUMNS = ", ".join(
+    f"{field.name} "
+    + {pa.string(): "string", pa.int64(): "bigint", pa.int32(): "int", pa.binary(): "binary"}[
+        field.type
+    ]
+    for field in CALL_SCHEMA
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker needs to know; small, because it travels with every task."""
+
+    dataset_file: str
+    model_file: str
+    encoding: str
+    engine: str
+    images_per_call: int
+    emulated_call_ms: float
+    paced: bool
+
+
+class Worker:
+    """The state of one worker process: engine, dataset tables, reused buffers, call counter."""
+
+    def __init__(self, work: Work) -> None:
+        dataset = load_dataset_bundle(Path(work.dataset_file))
+        pixels = dataset.images.reshape(len(dataset.images), -1)
+        model = load_model_bundle(Path(work.model_file))
+        self.work = work
+        self.encoding = encoding(work.encoding)
+        raw = self.encoding.encode(pixels)
+        self.image_bytes = raw.shape[1]
+        self.count = len(pixels)
+        self.checksums = checksums(raw)
+        self.labels = dataset.labels
+        self.offline = model.predictions
+        self.offline_margins = model.margins
+        self.engine = make_engine(
+            work.engine, Path(work.model_file), {"emulated_call_ms": work.emulated_call_ms}
+        )
+        self.buffer = np.empty((work.images_per_call, pixels.shape[1]), np.float32)
+        self.name = f"{os.environ.get('SPARK_LOCAL_IP', '?')}:{os.getpid()}"
+        self.call = 0
+        # Loaded objects live as long as the process. Frozen, they are not traversed by the full
+        # collection that PySpark runs after every task.
+        gc.collect()
+        gc.freeze()
+
+    def infer(
+        self,
+        raw: NDArray[np.uint8],
+        identity: NDArray[Any],
+        timestamps_ms: NDArray[np.int64] | None,
+    ) -> dict[str, Any]:
+        """One engine call and the check of its result.
+
+        `raw`: uint8 (n, image_bytes), n <= images_per_call. `identity`: KEY_DTYPE (n,), the images'
+        own keys. `timestamps_ms`: int64 (n,), scheduled send times, where latency is asked for.
+        """
+        n = len(raw)
+        started = time.time_ns()
+        damaged = checksums(raw) != self.checksums[identity["index"] % self.count]
+        convert_started = time.perf_counter_ns()
+        images = self.buffer[:n]
+        if not self.engine.emulated:
+            self.encoding.decode_into(raw, images)
+        infer_started = time.perf_counter_ns()
+        predictions = self.engine.infer(images)
+        infer_ended = time.perf_counter_ns()
+        ended = time.time_ns()
+        self.call += 1
+        row: dict[str, Any] = {
+            "worker": self.name,
+            "call": self.call,
+            "images": n,
+            "correct": 0,
+            "wrong": 0,
+            "near_ties": 0,
+            "wrong_keys": b"",
+            "damaged": int(np.count_nonzero(damaged)),
+            "damaged_keys": identity[damaged][:MOST_EXAMPLES].tobytes(),
+            "malformed": 0,
+            "malformed_note": "",
+            "started_ns": started,
+            "ended_ns": ended,
+            "convert_ns": infer_started - convert_started,
+            "infer_ns": infer_ended - infer_started,
+            "latency_ms": b"",
+        }
+        if predictions is not None:
+            self._judge(row, predictions, identity, damaged)
+        if timestamps_ms is not None:
+            values, counts = np.unique(ended // 1_000_000 - timestamps_ms, return_counts=True)
+            row["latency_ms"] = np.stack([values, counts], 1).astype("<i4").tobytes()
+        return row
+
+    def _judge(
+        self,
+        row: dict[str, Any],
+        predictions: NDArray[np.int64],
+        identity: NDArray[Any],
+        damaged: NDArray[np.bool_],
+    ) -> None:
+        index = identity["index"] % self.count
+        differs = (predictions != self.offline[index]) & ~damaged
+        if differs.any():
+            near = differs & (self.offline_margins[index] < NEAR_TIE_MARGIN)
+            wrong = differs & ~near
+            row["near_ties"] = int(np.count_nonzero(near))
+            row["wrong"] = int(np.count_nonzero(wrong))
+            row["wrong_keys"] = identity[wrong][:MOST_EXAMPLES].tobytes()
+        row["correct"] = int(np.count_nonzero((predictions == self.labels[index]) & ~damaged))
+
+
+_worker: Worker | None = None
+
+
+def get_worker(work: Work) -> Worker:
+    """This process's worker; made at the first task, kept as long as the process is reused."""
+    global _worker
+    if _worker is None or _worker.work != work:
+        _worker = Worker(work)
+    return _worker
+
+
+def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Body of `mapInArrow`: columns key, value and, where paced, timestamp, in Kafka's order."""
+    worker = get_worker(work)
+    for batch in batches:
+        rows = infer_batch(worker, batch)
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema=CALL_SCHEMA)
+
+
+def infer_batch(worker: Worker, batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Infer one Arrow batch in calls of `images_per_call`; returns one row per call."""
+    keys, values = batch.column("key"), batch.column("value")
+    sizes, raw_bytes = _binary(values)
+    key_sizes, key_bytes = _binary(keys)
+    readable = (key_sizes == KEY_BYTES) & (sizes > 0) & (sizes % worker.image_bytes == 0)
+    rows: list[dict[str, Any]] = []
+    bad = int(np.count_nonzero(~readable))
+    if bad:
+        rows.append(_malformed_row(worker, keys, sizes, readable, bad))
+        batch = batch.filter(pa.array(readable))
+        keys, values = batch.column("key"), batch.column("value")
+        sizes, raw_bytes = _binary(values)
+        _, key_bytes = _binary(keys)
+    if not len(sizes):
+        return rows
+    identities = np.frombuffer(key_bytes, KEY_DTYPE)
+    stamps = (
+        np.asarray(batch.column("timestamp").cast(pa.int64())) // 1000
+        if worker.work.paced
+        else None
+    )
+    # Records of one size lie end to end as one matrix of images; a run of another size (the
+    # shorter last record of a producer) is a matrix of its own.
+    edges = np.flatnonzero(np.diff(sizes)) + 1
+    start_byte = 0
+    for first, last in zip([0, *edges], [*edges, len(sizes)], strict=True):
+        per_record = int(sizes[first]) // worker.image_bytes
+        end_byte = start_byte + (last - first) * int(sizes[first])
+        raw = np.frombuffer(raw_bytes[start_byte:end_byte], np.uint8)
+        start_byte = end_byte
+        rows += _calls(
+            worker,
+            raw.reshape(-1, worker.image_bytes),
+            identities[first:last],
+            per_record,
+            None if stamps is None else stamps[first:last],
+        )
+    return rows
+
+
+def _calls(
+    worker: Worker,
+    raw: NDArray[np.uint8],
+    keys: NDArray[Any],
+    per_record: int,
+    stamps: NDArray[np.int64] | None,
+) -> Iterator[dict[str, Any]]:
+    identity = keys if per_record == 1 else expand_keys(keys, per_record, worker.count)
+    if stamps is not None and per_record > 1:
+        stamps = np.repeat(stamps, per_record)
+    size = worker.work.images_per_call
+    for at in range(0, len(raw), size):
+        end = min(at + size, len(raw))
+        row = worker.infer(
+            raw[at:end], identity[at:end], None if stamps is None else stamps[at:end]
+        )
+        row["skip"] = at % per_record
+        row["keys"] = keys[at // per_record : -(-end // per_record)].tobytes()
+        row["record_images"] = per_record
+        yield row
+
+
+def _binary(column: pa.Array) -> tuple[NDArray[np.int64], memoryview]:
+    """Sizes int64 (n,) and the bytes, without a copy, of a binary column (nulls have size 0)."""
+    wide = pa.types.is_large_binary(column.type)
+    _, offsets_buffer, data = column.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int64 if wide else np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    if data is None or not len(column):
+        return np.zeros(len(column), np.int64), memoryview(b"")
+    return np.diff(offsets), memoryview(data)[int(offsets[0]) : int(offsets[-1])]
+
+
+def _malformed_row(
+    worker: Worker, keys: pa.Array, sizes: NDArray[np.int64], readable: NDArray[np.bool_], bad: int
+) -> dict[str, Any]:
+    at = int(np.flatnonzero(~readable)[0])
+    key = keys[at].as_py()
+    now = time.time_ns()
+    row: dict[str, Any] = {field.name: 0 for field in CALL_SCHEMA}
+    row |= dict.fromkeys(("keys", "wrong_keys", "damaged_keys", "latency_ms"), b"")
+    return row | {
+        "worker": worker.name,
+        "malformed": bad,
+        "malformed_note": f"key {key.hex() if key else None}, value of {sizes[at]} bytes",
+        "started_ns": now,
+        "ended_ns": now,
+        "record_images": 1,
+    }
+
+
+def calibrate(work: Work, seconds: float, batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
+    """Load the model in this worker, and time bare engine calls: one row (worker, images_per_s)."""
+    for _ in batches:
+        pass
+    worker = get_worker(work)
+    images = np.zeros_like(worker.buffer)
+    worker.engine.infer(images)
+    calls, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds:
+        worker.engine.infer(images)
+        calls += 1
+    yield pa.RecordBatch.from_pylist(
+        [{"worker": worker.name, "images_per_s": calls * len(images) / elapsed}],
+        schema=pa.schema([("worker", pa.string()), ("images_per_s", pa.float64())]),
+    )

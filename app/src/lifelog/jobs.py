@@ -1,0 +1,152 @@
+"""Run directories: how the control node and a job on a node talk to each other.
+
+A job (the consumer, or the producers of one node) works in a run directory. It reads `spec.json`,
+reports in `status.json`, and follows three files that the control node writes: `start.json` (the
+agreed start instant), `drain` (the producers have finished) and `lease`. The control node touches
+the lease at each poll; a job whose lease has run out ends itself and all of its processes, so that
+an interrupted playbook or a lost connection leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+LEASE_S = 20.0
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON so that a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; None where it does not exist yet."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+class Job:
+    """One job's side of its run directory; safe to use from several threads."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        """Use `directory`, which must hold `spec.json`; `name` tells jobs of one directory apart."""
+        self.directory = directory
+        self.name = name
+        self.spec: dict[str, Any] = json.loads((directory / "spec.json").read_text("utf-8"))
+        self._status: dict[str, Any] = {"phase": "starting"}
+        self._lock = threading.Lock()
+
+    def report(self, **fields: Any) -> None:
+        """Update fields of the status that the control node polls."""
+        with self._lock:
+            self._status.update(fields, updated_ns=time.time_ns())
+            write_json(self.directory / f"{self.name}.status.json", self._status)
+
+    def start_ns(self) -> int | None:
+        """Agreed start instant in nanoseconds since the epoch; None before it is announced."""
+        start = read_json(self.directory / "start.json")
+        return None if start is None else int(start["start_ns"])
+
+    def told_to_drain(self) -> bool:
+        """Whether the control node said that the producers have finished."""
+        return (self.directory / "drain").exists()
+
+    def lease_left_s(self) -> float:
+        """Seconds until the lease runs out."""
+        try:
+            touched = (self.directory / "lease").stat().st_mtime
+        except FileNotFoundError:
+            touched = (self.directory / "spec.json").stat().st_mtime
+        return LEASE_S - (time.time() - touched)
+
+    def watch(self, on_expiry: Callable[[], None], poll_s: float = 1.0) -> None:
+        """Start a daemon thread that calls `on_expiry` once when the lease has run out."""
+
+        def loop() -> None:
+            while self.lease_left_s() > 0:
+                time.sleep(poll_s)
+            on_expiry()
+
+        threading.Thread(target=loop, name="lease", daemon=True).start()
+
+
+def end_process_tree(grace_s: float = 5.0) -> None:
+    """End every descendant of this process, then this process (exit status 1).
+
+    PySpark's daemon makes a process group of its own, so descendants are found by parentage.
+    """
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        _signal(child.pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(children, timeout=grace_s)
+    for child in alive:
+        _signal(child.pid, signal.SIGKILL)
+    os._exit(1)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
+    """Append one JSON line; only one thread writes to a given file."""
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(value) + "\n")
+
+
+def detach(directory: Path, name: str, argv: list[str]) -> int:
+    """Start `argv` in a session of its own, its output in `NAME.log`; returns its process id.
+
+    The process id is written to `NAME.pid`, by which the job can be found later.
+    """
+    import subprocess
+
+    (directory / "lease").touch()
+    with (directory / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    (directory / f"{name}.pid").write_text(f"{process.pid}\n", encoding="ascii")
+    return process.pid
+
+
+def stop_jobs(directory: Path, timeout_s: float = 20.0) -> list[int]:
+    """End every job of a run directory by expiring its lease; kill what has not ended in time.
+
+    Returns the ids of the processes that had to be killed.
+    """
+    import psutil
+
+    lease = directory / "lease"
+    if lease.exists():
+        os.utime(lease, (0, 0))
+    jobs = []
+    for file in directory.glob("*.pid"):
+        try:
+            process = psutil.Process(int(file.read_text("ascii")))
+            # A process id may have been given to a stranger since.
+            if str(directory) in " ".join(process.cmdline()):
+                jobs.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    _, alive = psutil.wait_procs(jobs, timeout=timeout_s)
+    for process in alive:
+        for child in [*process.children(recursive=True), process]:
+            _signal(child.pid, signal.SIGKILL)
+    return [process.pid for process in alive]
