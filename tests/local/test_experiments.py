@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Testbed
+from cluster import Testbed
 
 pytestmark = pytest.mark.timeout(900)
 

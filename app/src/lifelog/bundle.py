@@ -57,11 +57,11 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        meta: dict[str, Any] = json.loads(arrays.pop("meta").tobytes())
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} cannot be read ({error}): remove it and run playbooks/app.yml again"
         ) from error
-    meta: dict[str, Any] = json.loads(arrays.pop("meta").tobytes())
     return meta, arrays
 
 

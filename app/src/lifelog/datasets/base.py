@@ -42,6 +42,11 @@ def split(
             f"{name}: {len(images)} images and {len(labels)} labels do not belong together: "
             "check that both files are of one set"
         )
+    if labels.ndim != 1 or len(images) <= stream:
+        raise UserError(
+            f"{name}: {len(images)} images with labels of {labels.ndim} dimensions cannot be split "
+            f"into training and {stream} images to stream: check that the files are the right ones"
+        )
     if images.ndim == 3:
         images = images[..., np.newaxis]
     order = np.random.default_rng(seed).permutation(len(images))

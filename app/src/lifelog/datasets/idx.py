@@ -33,7 +33,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     shape = tuple(
         int(n) for n in np.frombuffer(content[4:header].ljust(4 * dimensions, b"\0"), ">u4")
     )
-    if len(content) - header != math.prod(shape):
+    if not math.prod(shape) or not shape or len(content) - header != math.prod(shape):
         raise UserError(
             f"{path} is damaged: its header promises {'x'.join(map(str, shape))} = "
             f"{math.prod(shape)} bytes and it holds {max(0, len(content) - header)}: fetch it again"

@@ -18,18 +18,17 @@ class EmulatedEngine:
 
     def __init__(self, _model_file: Path, settings: dict[str, Any]) -> None:
         self._service_s = settings["emulated_call_ms"] / 1000
-        self._deadline = 0.0
+        self._overslept_s = 0.0
 
     def infer(self, images: NDArray[np.float32]) -> None:
-        """Return one service time after the call's begin, or after the last call's deadline.
+        """Return one service time after the call's begin.
 
-        Calls that come back to back are measured from deadline to deadline, so that the oversleep
-        of one does not lengthen the next.
+        What the last call slept too long is taken off this one, so that the error does not add up;
+        work between calls is not.
         """
         del images
-        now = time.perf_counter()
-        back_to_back = now - self._deadline < self._service_s
-        self._deadline = (self._deadline if back_to_back else now) + self._service_s
-        left = self._deadline - now
+        deadline = time.perf_counter() + self._service_s - min(self._overslept_s, self._service_s)
+        left = deadline - time.perf_counter()
         if left > 0:
             time.sleep(left)
+        self._overslept_s = max(0.0, time.perf_counter() - deadline)
