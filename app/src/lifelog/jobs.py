@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-LEASE_S = 20.0
+# Longer than a busy control node takes between two polls (seen: over 20 s at a load of 8).
+LEASE_S = 60.0
 
 
 def write_json(path: Path, value: Any) -> None:
