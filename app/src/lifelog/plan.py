@@ -170,7 +170,10 @@ def resolve_rate(
             continue
         if valid and reached:
             return rate.share * float(reached)
-        why = f"{directory.name} is not valid: {'; '.join(run.get('invalid_reasons') or ['?'])}"
+        if valid:
+            why = f"{directory.name} ran too short to have a rate"
+        else:
+            why = f"{directory.name} is not valid: {'; '.join(run.get('invalid_reasons') or ['?'])}"
         break
     raise UserError(
         f"point {point.name}: its rate is a share of {rate.of}, which has no valid result in "

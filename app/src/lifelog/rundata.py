@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from lifelog.accounting import Sent
 
 FORMAT = 1
+# More images than this no producer can have sent; the account takes two bytes for each.
+_MOST_IMAGES = 2_000_000_000
 
 
 class _Raw(BaseModel):
@@ -26,7 +28,7 @@ class ProducerFile(_Raw):
     """producer-ID.json: what one producer says about its load."""
 
     producer: int
-    scheduled: int = Field(ge=0)
+    scheduled: int = Field(ge=0, le=_MOST_IMAGES)
     acknowledged: int
     failed: int
     unsent: int
@@ -126,6 +128,10 @@ class SpecFile(_Raw):
         missing = [key for key in _NEEDED[info.field_name or ""] if key not in value]
         if missing:
             raise ValueError(f"{', '.join(missing)} is missing")
+        for key in _POSITIVE:
+            number = value.get(key, 1)
+            if not isinstance(number, (int, float)) or isinstance(number, bool) or number <= 0:
+                raise ValueError(f"{key} must be above 0, not {number!r}")
         return value
 
 
@@ -133,6 +139,7 @@ _NEEDED = {
     "settings": ("mode", "acks", "engine", "images_per_record", "trigger_ms"),
     "dataset": ("images",),
 }
+_POSITIVE = ("images", "images_per_record", "trigger_ms")
 
 
 @dataclass(slots=True)
@@ -185,6 +192,9 @@ def read_run(directory: Path, spec: SpecFile) -> RunData:
             if len({line.batch for line in known}) < len(known):
                 faults.append("consumer/batches.jsonl names a micro-batch twice")
     data.progress = _lines(data, "consumer/progress.jsonl") or []
+    if any(not isinstance(event.get("batchId"), int) for event in data.progress):
+        faults.append("consumer/progress.jsonl has an event without a batchId")
+        data.progress = []
     for value in _lines(data, "consumer/lag.jsonl") or []:
         line = _model(LagLine, value, "consumer/lag.jsonl", faults)
         if line is not None:

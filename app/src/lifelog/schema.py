@@ -309,7 +309,5 @@ def _wording(details: ErrorDetails, model: type[BaseModel]) -> str:
         expected = str(details["ctx"]["expected"])
         hint = nearest(given, re.findall(r"'([^']*)'", expected)) if isinstance(given, str) else ""
         return f"{given!r} is not one of {expected}{hint.partition(';')[0]}"
-    message = details["msg"]
-    return f"{message[0].lower()}{message[1:].removeprefix('nput s')}, not {given!r}".replace(
-        "input should", "must"
-    )
+    message = details["msg"].replace("Input should", "must")
+    return f"{message[0].lower()}{message[1:]}, not {given!r}"

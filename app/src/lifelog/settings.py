@@ -6,6 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from lifelog.datasets import DATASETS
+from lifelog.engines import ENGINES
+from lifelog.models import MODELS
+from lifelog.yamlfile import nearest
+
 Mode = Literal["saturation", "paced", "fixed_size", "drain"]
 TIMED_MODES = ("saturation", "paced")
 SIZED_MODES = ("fixed_size", "drain")
@@ -93,6 +98,16 @@ def contradictions(s: Settings) -> list[tuple[str, str]]:
                 f"allows {' and '.join(KAFKA_PYTHON_COMPRESSIONS)}",
             )
         )
+    for key, known in (("engine", ENGINES), ("dataset", DATASETS), ("model", MODELS)):
+        name = getattr(s, key)
+        if name not in known and ":" not in name:
+            found.append(
+                (
+                    key,
+                    f"there is no {key} {name!r}{nearest(name, list(known))}, "
+                    'or your own as "package.module:name"',
+                )
+            )
     if s.mode == "paced" and s.target_rate is None:
         found.append(
             (

@@ -164,8 +164,8 @@ def test_runs_that_cannot_be_specified(tmp_path: Path) -> None:
         spec(tmp_path, "  - name: pp\n")
     with pytest.raises(UserError, match="POINT-rNN-aNN"):
         build_spec(experiment(tmp_path, "  - name: p\n"), "p", cluster(), BUNDLE, None)
-    with pytest.raises(UserError, match="none of dataset mnist-t10k with model cnn"):
-        spec(tmp_path, "  - {name: p, model: cnn}\n")
+    with pytest.raises(UserError, match="none of dataset mnist-t10k with model my:cnn"):
+        spec(tmp_path, "  - {name: p, model: 'my:cnn'}\n")
     with pytest.raises(UserError, match="lifelog prepare"):
         build_spec(experiment(tmp_path, "  - name: p\n"), "p-r01-a01", cluster(), {}, None)
 
@@ -192,6 +192,9 @@ def test_a_derived_rate_comes_from_the_valid_run_of_the_same_repetition(tmp_path
     assert resolve_rate(e, derived, 2, tmp_path, nodes) == 2.5
     write_run(tmp_path, "p3-r01-a04", settings, valid=False, invalid_reasons=["V4: lost"])
     with pytest.raises(UserError, match="V4: lost"):
+        resolve_rate(e, derived, 1, tmp_path, nodes)
+    write_run(tmp_path, "p3-r01-a05", settings, throughput_images_per_s=None)
+    with pytest.raises(UserError, match="a05 ran too short"):
         resolve_rate(e, derived, 1, tmp_path, nodes)
     fixed = experiment(tmp_path, "  - {name: d, mode: paced, target_rate: 8}\n")
     assert resolve_rate(fixed, fixed.point("d"), 1, tmp_path, nodes) == 8

@@ -164,7 +164,10 @@ def test_every_fault_names_line_key_and_cure(
     [
         ("brokrs=2", "set: brokrs: ", "did you mean brokers"),
         ("encoding=float3", "set: encoding: ", "did you mean float32"),
-        ("images_per_call=0", "set: images_per_call: ", "or equal to 1"),
+        ("images_per_call=0", "set: images_per_call: must be ", "or equal to 1"),
+        ("engine=chianer", "set: engine: ", "did you mean chainer"),
+        ("dataset=mnist", "set: dataset: ", "did you mean mnist-t10k"),
+        ("model=mpl", "set: model: ", "did you mean mlp"),
         ("brokers=1,replication=2", "set: replication: ", "choose 1 to 1"),
         ("brokers", "set: brokers: ", "KEY=VALUE"),
         ("brokers=", "set: brokers=: ", "KEY=VALUE"),

@@ -172,6 +172,10 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("saturation", _row(5, images=None), "calls.arrow cannot be used: column images"),
     ("paced", _row(5, latency_ms=b"abc"), "calls.arrow cannot be used: a row's latency"),
     ("saturation", lambda run: run.lines.append(run.lines[-1]), "names a micro-batch twice"),
+    ("saturation", lambda run: run.progress[2].update(batchId=None), "without a batchId"),
+    ("saturation", _report(1, scheduled=10**15, acknowledged=10**15), "producer-1.json: scheduled"),
+    ("saturation", lambda run: run.spec["settings"].update(trigger_ms=0), "trigger_ms must be"),
+    ("saturation", lambda run: run.spec["dataset"].update(images=0), "images must be above 0"),
 ]
 
 

@@ -64,6 +64,11 @@ def open_run(
             f"{directory} exists, and results are never overwritten: take the next name that "
             "`lifelog plan` gives"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"{directory} cannot be made ({error.strerror}): give --results a directory that you "
+            "may write to"
+        ) from None
     write_json(directory / "cluster.json", cluster.model_dump())
     write_json(directory / "spec.json", spec)
     return spec
