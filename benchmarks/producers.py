@@ -1,9 +1,9 @@
 """Images/s of one producer process: the testbed's producer beside the same client's bare loop.
 
-Needs running brokers (`./testbed run` leaves them running) and no other load. The two are run in
+Needs running brokers (`./testbed run` leaves them running), the packages of `./testbed test`, and no other load. The two are run in
 turn; medians and the ratio of each pair are printed.
 
-    python benchmarks/producers.py --servers ADDRESS:9092 [--client confluent-kafka] [--images 20]
+    PYTHONPATH=app/src .venv/bin/python benchmarks/producers.py --servers ADDRESS:9092 [--client confluent-kafka] [--images 20]
 """
 
 from __future__ import annotations

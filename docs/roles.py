@@ -15,6 +15,7 @@ ORDER = (
     "service",
     "kafka",
     "spark",
+    "members",
     "app",
     "experiment",
 )

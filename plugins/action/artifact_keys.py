@@ -20,20 +20,36 @@ def content_hash(root: Path, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def keys(app: Path) -> dict[str, object]:
-    """The keys of the app's sources, of each lock, and the wheels that are built from sources."""
-    locks = app / "locks"
-    sources = [
+def source_files(folder: Path) -> list[Path]:
+    """What is deployed of a folder."""
+    return [
         file
-        for file in (app / "src").rglob("*")
+        for file in folder.rglob("*")
         if file.is_file()
         and "__pycache__" not in file.parts
         and ".egg-info" not in str(file)
         # Caches of linters are hidden folders.
-        and not any(part.startswith(".") for part in file.relative_to(app).parts)
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
+
+
+def app_key(app: Path, extensions: Path | None) -> str:
+    """The key of the app's sources with the user's extensions."""
+    key = content_hash(app, [*source_files(app / "src"), app / "pyproject.toml"])
+    if extensions is None:
+        return key
+    # Beside the packages there may be a text for people.
+    own = [f for f in source_files(extensions) if f.parent != extensions or f.suffix == ".py"]
+    if not own:
+        return key
+    return hashlib.sha256((key + content_hash(extensions, own)).encode()).hexdigest()[:16]
+
+
+def keys(app: Path, extensions: Path | None = None) -> dict[str, object]:
+    """The keys of the app's sources, of each lock, and the wheels that are built from sources."""
+    locks = app / "locks"
     return {
-        "app": content_hash(app, [*sources, app / "pyproject.toml"]),
+        "app": app_key(app, extensions),
         "tools": content_hash(app, [locks / "bootstrap.txt"]),
         "sdists": content_hash(app, [locks / "sdists.txt"]),
         "locks": {
@@ -54,14 +70,14 @@ def minor_of(python: str) -> str:
 
 
 class ActionModule(ActionBase):
-    """``artifact_keys: {app: DIRECTORY, python: PATH}``"""
+    """``artifact_keys: {app: DIRECTORY, extensions: DIRECTORY, python: PATH}``"""
 
     _requires_connection = False
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        found = keys(Path(self._task.args["app"]))
+        found = keys(Path(self._task.args["app"]), Path(self._task.args["extensions"]))
         found["control"] = {
             "minor": minor_of(self._task.args["python"]),
             "architecture": platform.machine(),

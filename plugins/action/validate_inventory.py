@@ -191,9 +191,10 @@ def problems(
     ``hostvars`` holds what the inventory itself says of each host, ``known`` the names of every role's variables.
     """
     hosts = list(dict.fromkeys(host for group in GROUPS for host in groups.get(group, [])))
+    retired = groups.get("retired", [])
     return [
-        *group_problems(groups, set(groups.get("retired", []))),
-        *address_problems(hosts, hostvars),
+        *group_problems(groups, set(retired)),
+        *address_problems(dict.fromkeys([*hosts, *retired]), hostvars),
         *number_problems(groups, hostvars),
         *other_problems(hosts, hostvars, forks),
         *spelling_problems(hosts, hostvars, known),

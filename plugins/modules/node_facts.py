@@ -10,12 +10,16 @@ from __future__ import annotations
 import glob
 import os
 import platform
+import pwd
 import re
 import shutil
 import socket
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testbed_clock import clock_of, container, installed
+from ansible.module_utils.testbed_link import link_of
+from ansible.module_utils.testbed_marks import foreign_files
 
 DOCUMENTATION = r"""
 module: node_facts
@@ -25,6 +29,9 @@ options:
   address: {type: str, description: The address of the node; tells whether this machine has it.}
   paths: {type: list, elements: str, default: [], description: Directories whose free space is wanted.}
   ours: {type: str, default: "", description: A listening process with this in its command line is ours.}
+  directories: {type: list, elements: str, default: [], description: Directories that must be ours, or empty.}
+  kernel: {type: str, default: "", description: Name of the kernel where other hosts share it; they share its clock.}
+  account: {type: str, default: "", description: The account that services run as; tells whether it is there.}
 """
 
 
@@ -114,6 +121,15 @@ def free_mb(path: str) -> int:
     return shutil.disk_usage(path).free // 1_000_000
 
 
+def account(name: str) -> dict | None:
+    """What the account is for; nothing where there is none."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return {"comment": found.pw_gecos, "home": found.pw_dir}
+
+
 def memory_mb() -> int:
     """Memory of the machine in MB (of 1024 x 1024 bytes), its own limit where it has one."""
     total = int(re.search(r"MemTotal:\s+(\d+)", read("/proc/meminfo")).group(1)) // 1024
@@ -130,6 +146,9 @@ def main() -> None:
             "address": {"type": "str"},
             "paths": {"type": "list", "elements": "str", "default": []},
             "ours": {"type": "str", "default": ""},
+            "directories": {"type": "list", "elements": "str", "default": []},
+            "kernel": {"type": "str", "default": ""},
+            "account": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -146,6 +165,9 @@ def main() -> None:
         complete = bool(ensurepip and venv)
     except ImportError:
         complete = False
+    kind = container()
+    clock = clock_of(kind, module.params["kernel"])
+    address = module.params["address"]
     facts = {
         "machine_id": read("/etc/machine-id") or boot + socket.gethostname(),
         "kernel_id": boot,
@@ -171,9 +193,18 @@ def main() -> None:
         "root": os.geteuid() == 0,
         "sudo": bool(shutil.which("sudo")),
         "apt": bool(shutil.which("apt-get")),
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "container": kind,
+        "clock": clock,
+        # A container cannot set its clock, and a service that was stopped was stopped by somebody.
+        "chrony_needed": clock["source"] == "none" and not kind and not installed(),
+        "iperf3": bool(shutil.which("iperf3")),
+        "account": account(module.params["account"]),
+        "foreign": {path: foreign_files(path)[:3] for path in module.params["directories"]},
         "free_mb": {path: free_mb(path) for path in module.params["paths"]},
         "listeners": listeners(module.params["ours"]),
-        "has_address": has_address(module.params["address"]) if module.params["address"] else None,
+        "has_address": has_address(address) if address else None,
+        "link": link_of(address) if address else None,
     }
     module.exit_json(changed=False, ansible_facts={"lifelog_node": facts})
 

@@ -17,6 +17,7 @@ import time
 import xmlrpc.client
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testbed_processes import end_supervisor
 
 DOCUMENTATION = r"""
 module: service_control
@@ -68,6 +69,7 @@ class Supervisor:
             self.rpc.getState()
             return True
         except (OSError, http.client.HTTPException):
+            # Also a socket that outlived its supervisor.
             return False
 
     def ensure_daemon(self) -> bool:
@@ -76,6 +78,12 @@ class Supervisor:
             return False
         if self.module.check_mode:
             return True
+        # One that was killed hard left services that hold their ports and directories.
+        _, left = end_supervisor(self.directory, 10)
+        if left:
+            self.module.fail_json(
+                msg="end these, which an earlier supervisor left running: " + "; ".join(left)
+            )
         program = self.module.params["supervisord"]
         done = subprocess.run(
             [program, "-c", os.path.join(self.directory, "supervisord.conf")],

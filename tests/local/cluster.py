@@ -10,23 +10,30 @@ from typing import Any
 
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+INVENTORY = HERE / "inventory"
 
 
 @dataclass(frozen=True, slots=True)
 class Testbed:
     """The running testbed and where it keeps things."""
 
+    __test__ = False  # not a class of tests
+
     state: Path
     results: Path
+    project: Path = PROJECT
 
-    def play(
-        self, playbook: str, *options: str, timeout_s: float = 400
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the project on the tests' inventory."""
-        command = [
+    @property
+    def runs_directory(self) -> Path:
+        """Where the nodes keep the directories of runs."""
+        return self.state / "local/data/runs"
+
+    def command(self, playbook: str, *options: str, inventory: Path = INVENTORY) -> list[str]:
+        """The command line of a playbook of the project on the tests' inventory, or on another."""
+        return [
             "ansible-playbook",
             "-i",
-            str(HERE / "inventory"),
+            str(inventory),
             playbook,
             "-e",
             f"testbed_state_dir={self.state}",
@@ -34,14 +41,33 @@ class Testbed:
             f"experiment_results_dir={self.results}",
             *options,
         ]
+
+    def play(
+        self, playbook: str, *options: str, timeout_s: float = 400, inventory: Path = INVENTORY
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook to its end."""
         return subprocess.run(
-            command, cwd=PROJECT, capture_output=True, text=True, timeout=timeout_s, check=False
+            self.command(playbook, *options, inventory=inventory),
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
 
-    def experiment(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    @staticmethod
+    def experiment_options(name: str) -> list[str]:
+        """Options of playbooks/app.yml that name one of the tests' experiments."""
+        return ["-e", f"experiment={HERE / 'experiments' / name}.yml"]
+
+    def experiment(
+        self, name: str, *options: str, inventory: Path = INVENTORY, timeout_s: float = 400
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of the tests' experiments."""
-        file = HERE / "experiments" / f"{name}.yml"
-        return self.play("playbooks/app.yml", "-e", f"experiment={file}", *options)
+        chosen = self.experiment_options(name)
+        return self.play(
+            "playbooks/app.yml", *chosen, *options, inventory=inventory, timeout_s=timeout_s
+        )
 
     def summary(self, name: str) -> dict[str, Any]:
         """summary.json of an experiment."""
@@ -51,3 +77,7 @@ class Testbed:
         """run.json of each run of an experiment, by the run's name."""
         files = sorted((self.results / name).glob("*/run.json"))
         return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
+
+    def newest_run(self, name: str) -> dict[str, Any]:
+        """run.json of the newest run of an experiment of one point."""
+        return list(self.runs(name).values())[-1]

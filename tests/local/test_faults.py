@@ -93,8 +93,9 @@ def send_faulty(spec: dict[str, Any], directory: Path, source: Source, start_ns:
 
 
 def test_each_fault_is_found_and_named(testbed: Testbed, tmp_path: Path) -> None:
-    if not (testbed.state / "cluster.json").exists():
+    if not (testbed.state / "clusters").exists():
         assert testbed.experiment("fixed").returncode == 0
+    cluster = next((testbed.state / "clusters").glob("inventory-*.json"))
     node = next((testbed.state / "local/opt").glob("env-*/bin/lifelog"))
     control = testbed.state / "control/bin/lifelog"
     bundles = testbed.state / "local/opt/bundles"
@@ -102,19 +103,18 @@ def test_each_fault_is_found_and_named(testbed: Testbed, tmp_path: Path) -> None
     spec = json.loads(
         run_lifelog(
             control, "spec", HERE / "experiments/faults.yml", "--run", "faults-r01-a01",
-            "--cluster", testbed.state / "cluster.json", "--results", testbed.results,
+            "--cluster", cluster, "--results", testbed.results,
             "--bundle", bundle,
         )
     )  # fmt: skip
-    run = tmp_path / "run"
+    run, session = tmp_path / "run", tmp_path / "session"
     run.mkdir()
     write_json(run / "spec.json", spec)
     conf = testbed.state / "local/etc/spark/test-master"
     jars = find_connector()
-    run_lifelog(node, "topic", "create", run)
     try:
         run_lifelog(
-            node, "job", "start", run, "consume", run, "--bundles", bundles, "--jars", jars,
+            node, "job", "consume", run, "--session", session, "--bundles", bundles, "--jars", jars,
             SPARK_CONF_DIR=str(conf), SPARK_LOCAL_IP=spec["driver_address"],
         )  # fmt: skip
         wait_for(run, "ready")
@@ -125,7 +125,7 @@ def test_each_fault_is_found_and_named(testbed: Testbed, tmp_path: Path) -> None
         (run / "drain").touch()
         wait_for(run, "done")
     finally:
-        run_lifelog(node, "job", "stop", run)
+        run_lifelog(node, "job", "stop", session)
         run_lifelog(node, "topic", "delete", run)
     result = testbed.results / "faults/faults-r01-a01"
     run_lifelog(node, "collect", "pack", result / "master.tgz", "--host", "m", "--run", run)

@@ -1,4 +1,4 @@
-"""Conservation (METHOD V4): what became of every single image, by one counter per image.
+"""Conservation (rule V4): what became of every single image, by one counter per image.
 
 Sums are not enough: {0, 3, 5, 6} and {1, 2, 4, 7} agree in count, sum and sum of squares.
 """

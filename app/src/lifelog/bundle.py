@@ -32,16 +32,22 @@ class DatasetBundle:
 class ModelBundle:
     """A trained model and its offline answers for each stream image.
 
-    `predictions` int64 (N,); `margins` float32 (N,), the difference of the two best scores.
+    `shape`: (h, w, c) of the images. `predictions` int64 (N,); `margins` float32 (N,), the
+    difference of the two best scores. `onnx`: the network in ONNX, with its weights left out,
+    and `onnx_weights` the names of those that it uses; empty where `onnx_absent_because` says why.
     """
 
     name: str
     sha256: str
     weights: dict[str, NDArray[np.float32]]
     shape: tuple[int, ...]
+    classes: int
     predictions: NDArray[np.int64]
     margins: NDArray[np.float32]
     offline_accuracy: float
+    onnx: bytes
+    onnx_weights: tuple[str, ...]
+    onnx_absent_because: str | None
 
 
 def save_npz(path: Path, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -83,7 +89,11 @@ def load_model_bundle(path: Path) -> ModelBundle:
             if key.startswith("weight:")
         },
         shape=tuple(meta["shape"]),
+        classes=int(meta["classes"]),
         predictions=arrays["predictions"],
         margins=arrays["margins"],
         offline_accuracy=float(meta["offline_accuracy"]),
+        onnx=arrays["onnx"].tobytes() if "onnx" in arrays else b"",
+        onnx_weights=tuple(meta.get("onnx_weights", ())),
+        onnx_absent_because=meta.get("onnx_absent_because"),
     )

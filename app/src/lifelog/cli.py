@@ -6,12 +6,10 @@ import argparse
 import importlib
 import pkgutil
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 
 from lifelog import commands
-from lifelog.errors import UserError
+from lifelog.errors import UserError, brief, keep_traceback
 
 USER_FAULT = 2
 OUR_FAULT = 1
@@ -42,13 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return OUR_FAULT
     except Exception as error:
-        print(f"lifelog: {_note(error)}", file=sys.stderr)
+        note = f"internal error, {brief(error)} (see {keep_traceback(error)})"
+        print(f"lifelog: {note}", file=sys.stderr)
         return OUR_FAULT
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Namespace], int]]]:
     parser = argparse.ArgumentParser(
-        prog="lifelog", description="Testbed for streaming deep-learning inference."
+        prog="lifelog",
+        description="Testbed for streaming deep-learning inference.",
+        epilog="For people: experiments, compare, report, verify, prepare. The playbooks call the others.",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     runners: dict[str, Callable[[argparse.Namespace], int]] = {}
@@ -60,12 +61,3 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Nam
         for name in set(subparsers.choices) - known:
             runners[name] = module.run
     return parser, runners
-
-
-def _note(error: Exception) -> str:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="lifelog-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write("".join(traceback.format_exception(error)))
-    first = next(iter(str(error).splitlines()), "no message")
-    return f"internal error, {type(error).__name__}: {first} (see {log.name})"

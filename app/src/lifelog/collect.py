@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 from lifelog.errors import UserError
+from lifelog.sampler import METRICS_FILE, end_sampling
 
 TAIL_BYTES = 512 * 1024
 # Spark's copy of what it has processed: large, and of no use once the run is over.
@@ -15,8 +16,11 @@ _LEFT_OUT = ("checkpoint",)
 def pack(output: Path, host: str, run: Path | None, logs: list[tuple[str, Path]]) -> None:
     """Write `output` (tar, gzip) with the run directory's files and the last part of each log.
 
-    `logs`: (name, path of a file or of a directory of logs); a path that is not there is left out.
+    The run's sampler, if there is one, is ended first: a run that is packed is over. `logs`: (name,
+    path of a file or of a directory of logs); a path that is not there is left out.
     """
+    if run is not None and run.is_dir():
+        end_sampling(run)
     with tarfile.open(output, "w:gz", compresslevel=1) as archive:
         if run is not None and run.is_dir():
             for file in sorted(run.rglob("*")):
@@ -37,6 +41,8 @@ def _place(relative: Path, host: str) -> str:
         return str(relative)
     if relative.name.startswith("producer-") and relative.suffix == ".json":
         return f"producers/{relative.name}"
+    if str(relative) == METRICS_FILE:
+        return f"metrics/{host}.jsonl"
     return f"logs/{host}/{relative}"
 
 

@@ -22,6 +22,8 @@ class Figures:
     throughput: float | None = None
     interval: tuple[float, float] | None = None
     measured_s: float | None = None
+    # The instants (ns since the epoch, the driver's clock) between which the images were counted.
+    interval_ns: tuple[int, int] | None = None
     micro_batches: int = 0
     steady: Steady | None = None
     p50_ms: float | None = None
@@ -80,6 +82,7 @@ def _fixed_size(figures: Figures, data: RunData, batches: list[BatchLine]) -> No
         figures.absent["measured_s"] = figures.absent["throughput_images_per_s"]
         return
     figures.measured_s = seconds
+    figures.interval_ns = (min(sends), batches[-1].completed_ns)
     figures.throughput = sum(line.images for line in batches) / seconds
 
 
@@ -106,6 +109,7 @@ def _windowed(figures: Figures, data: RunData, calls: Calls, batches: list[Batch
     if rate is not None:
         figures.throughput, figures.measured_s = rate.images_per_s, rate.seconds
         figures.micro_batches = rate.batches
+        figures.interval_ns = (batches[cut].completed_ns, batches[-1].completed_ns)
     if data.spec.short:
         figures.absent["within_run_ci95"] = "declared short: prints no interval"
         return
@@ -153,7 +157,7 @@ def _latency(figures: Figures, data: RunData, calls: Calls) -> None:
 
 
 def clock_fault(data: RunData) -> str | None:
-    """Why latencies between the nodes mean nothing (METHOD V11); None where they share a clock.
+    """Why latencies between the nodes mean nothing (rule V11); None where they share a clock.
 
     Hosts of one kernel (`kernels` of cluster.json) do, as do all addresses of one loopback.
     """

@@ -1,4 +1,4 @@
-"""When a run counts: the rules of METHOD.md that apply to one run.
+"""When a run counts: the rules of docs/experiments.md.
 
 Each rule looks at the evidence and gives its objections, worded `V4: what is wrong`. The thresholds
 of the rules are all here.
@@ -6,31 +6,37 @@ of the rules are all here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lifelog.accounting import Account, ImageRange
 from lifelog.callsfile import Calls
-from lifelog.figures import Figures
+from lifelog.figures import Figures, counted_batches
 from lifelog.rundata import RunData
 from lifelog.settings import MODES, TIMED_MODES
 
-# Our own choices (the starred numbers of METHOD.md).
+# Our own choices.
 LEAST_SCHEDULE_SHARE = 0.99
 CEILING_TOLERANCE = 0.02
+MOST_DISTURBANCE = 0.05
 # acks under which a broker may lose, or the client repeat, what it had reported as delivered.
 LOSSY_ACKS = ("0", "1")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of a run. `account` and `calls` are None where raw data are missing."""
+    """All that is known of a run. `account` and `calls` are None where raw data are missing.
+
+    `node_metrics`: figures by host, see nodemetrics.
+    """
 
     data: RunData
     calls: Calls | None
     account: Account | None
     figures: Figures
     same_app_runs: tuple[str, ...] = ()
+    node_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,7 +55,20 @@ def judge(e: Evidence) -> Judgement:
     if e.data.consumer.error:
         judgement.invalid.append(f"failed: consumer: {e.data.consumer.error}")
     judgement.invalid += [f"V13: {fault}" for fault in e.data.faults]
-    for rule in (_v1, _v2, _v3, _v4_conservation, _v4_twice, _v5, _v6, _v10, _v13, _placement):
+    for rule in (
+        _v1,
+        _v2,
+        _v3,
+        _v4_conservation,
+        _v4_twice,
+        _v4_silent_loss,
+        _v5,
+        _v6,
+        _v7_rate,
+        _v10,
+        _v13,
+        _placement,
+    ):
         judgement.invalid += rule(e)
     lossy = e.data.spec.settings["acks"] in LOSSY_ACKS
     for text in _v4_images(e):
@@ -57,9 +76,12 @@ def judge(e: Evidence) -> Judgement:
     if lossy and judgement.marks:
         judgement.marks.append(f"V4: acks = {e.data.spec.settings['acks']} allows this")
     judgement.invalid += _v4_impossible(e)
+    trial = (e.data.spec.search or {}).get("trial") is not None
     for text in (*_v7(e), *_v8(e)):
         if e.data.spec.short:
             judgement.marks.append(f"{text} (declared short)")
+        elif trial and rule_of(text) == "V8":
+            judgement.marks.append(f"{text} (of a trial, the lag's slope decides)")
         else:
             judgement.invalid.append(text)
     judgement.marks += _marks(e)
@@ -147,6 +169,13 @@ def _v4_twice(e: Evidence) -> Iterator[str]:
         )
 
 
+def _v4_silent_loss(e: Evidence) -> Iterator[str]:
+    for key, value in (e.data.spec.settings.get("source_options") or {}).items():
+        # Spark's options know no case.
+        if key.lower() == "failondataloss" and str(value).lower() != "true":
+            yield f"V4: source_options sets {key} to {value}: Spark then skips lost records in silence"
+
+
 def _v4_images(e: Evidence) -> Iterator[str]:
     if e.account is None:
         return
@@ -209,6 +238,13 @@ def _v7(e: Evidence) -> Iterator[str]:
         )
 
 
+def _v7_rate(e: Evidence) -> Iterator[str]:
+    # Short or not, a run without a rate has measured nothing.
+    mode = e.data.spec.settings["mode"]
+    if mode in TIMED_MODES and e.calls is not None and e.figures.throughput is None:
+        yield f"V7: no rate: {e.figures.micro_batches} micro-batches completed in the measured time"
+
+
 def _v8(e: Evidence) -> Iterator[str]:
     if e.figures.steady is not None and e.figures.steady.reason:
         yield f"V8: {e.figures.steady.reason}"
@@ -236,6 +272,7 @@ def _v13(e: Evidence) -> Iterator[str]:
         ("the application's id", data.consumer.app_id),
         ("the dataset's hash", data.spec.dataset.get("sha256")),
         ("the model's hash", data.spec.model.get("sha256")),
+        ("the code's hash", data.cluster.get("app_sha256")),
         ("progress events", data.progress),
     ):
         if not present:
@@ -277,8 +314,44 @@ def _marks(e: Evidence) -> Iterator[str]:
         yield f"V2: {e.calls.mixed} images shared a call with warm-up: no latency or accuracy of it"
     if e.figures.clock_fault:
         yield e.figures.clock_fault
+    yield from _waiting(e)
+    if any(own.yields_cpu for own in e.data.spec.producers):
+        yield "V12: producers and workers shared processors: producers ran at a low priority"
+    yield from _v12(e)
     if not e.data.nodes:
         yield "V13: no hardware facts of the nodes"
+
+
+def _v12(e: Evidence) -> Iterator[str]:
+    for host, figures in sorted(e.node_metrics.items()):
+        for name, what in (
+            ("steal_share", "of the processor time was taken by the hypervisor"),
+            ("throttled_share", "of the time the processor was slowed for its heat"),
+            ("foreign_share", "of the processor time was used by other programs"),
+        ):
+            share = figures.get(name)
+            if share is not None and share > MOST_DISTURBANCE:
+                yield f"V12: {host}: {share:.0%} {what}, {MOST_DISTURBANCE:.0%} are harmless"
+
+
+def _waiting(e: Evidence) -> Iterator[str]:
+    """Under saturation there is always more than the workers take: else they were not the limit."""
+    cap, settings = e.data.consumer.max_offsets_per_trigger, e.data.spec.settings
+    if settings["mode"] != "saturation" or cap is None:
+        return
+    batches = [line.images for line in counted_batches(e.data)]
+    full = (1 - CEILING_TOLERANCE) * cap * settings["images_per_record"]
+    waiting = sum(images < full for images in batches)
+    if waiting:
+        yield (
+            f"V6: in {waiting} of {len(batches)} micro-batches the workers took all that there was: "
+            "producers or brokers, not the workers alone, set this rate"
+        )
+
+
+def rule_of(text: str) -> str:
+    """The rule that a reason names: `V4` of `V4: what is wrong`."""
+    return text.partition(":")[0]
 
 
 def names(ranges: list[ImageRange]) -> list[str]:

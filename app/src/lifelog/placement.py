@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lifelog.errors import UserError
-from lifelog.settings import Settings
+from lifelog.settings import Settings, up_to
 
 # Executor memory is this share of a worker's: over half, so that two executors of one worker are
 # impossible, and the rest is for its Python processes.
@@ -57,6 +57,12 @@ class Cluster(_Part):
     kernels: dict[str, str] = Field(default_factory=dict)
     driver_memory_mb: int = 1024
     inventory: str = ""
+    # What the deployed wheel is keyed by: the hash of our own sources.
+    app_sha256: str = ""
+
+    def worker_kernels(self) -> set[str]:
+        """Kernels, and so processors, that the workers run on, as far as they are known."""
+        return {self.kernels[w.host] for w in self.workers if w.host in self.kernels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def place(point: str, settings: Settings, cluster: Cluster) -> Placement:
     if settings.replication > len(brokers):
         raise UserError(
             f"point {point}: replication: {settings.replication} copies need as many brokers, and "
-            f"it has {len(brokers)}: choose 1 to {len(brokers)}, or add hosts to kafka_brokers"
+            f"it has {len(brokers)}: choose {up_to(len(brokers))}, or add hosts to kafka_brokers"
         )
     cores = {worker.cores for worker in cluster.workers}
     if len(cores) > 1:
@@ -135,7 +141,7 @@ def _first(point: str, kind: str, wanted: int | None, registered: list[Any]) -> 
         group = {"brokers": "kafka_brokers", "workers": "spark_workers"}[kind]
         raise UserError(
             f"point {point}: {kind}: {wanted} are asked for, and the inventory has "
-            f"{len(registered)}: choose 1 to {len(registered)}, or add hosts to {group}"
+            f"{len(registered)}: choose {up_to(len(registered))}, or add hosts to {group}"
         )
     return registered[:wanted]
 

@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lifelog.encodings import encoding
 from lifelog.errors import UserError
+from lifelog.estimate import DEFAULT_IMAGE_VALUES, duration_estimate_s, earlier_run
 from lifelog.placement import Cluster, Placement, place
 from lifelog.schema import Experiment, Point
-from lifelog.settings import SIZED_MODES, Settings, Share
+from lifelog.searchrules import TRIAL, SearchRules
+from lifelog.settings import Settings, Share
 
 RUN_PATTERN = re.compile(r"(?P<point>.+)-r(?P<repetition>\d{2,})-a(?P<attempt>\d{2,})")
-# Values of one image where the dataset is not at hand: 28 x 28, as all the MNIST family has.
-DEFAULT_IMAGE_VALUES = 784
 # Kafka's default limit of a record batch, less its own header and the record's key.
 MAX_RECORD_BYTES = 1_048_576 - 256
-# For the disk: what one saturated producer cannot exceed (measured: 42,000 records/s, 118 MB/s),
-# and what all producers of a node cannot (1 Gbit/s).
-_PRODUCER_RECORDS_PER_S = 42_000
-_PRODUCER_BYTES_PER_S = 118e6
-_NODE_BYTES_PER_S = 125e6
-_RECORD_OVERHEAD_BYTES = 40
-# For the time: start-up and clean-up of a run, and images/s where nothing is known.
-_RUN_OVERHEAD_S = 40.0
-_GUESSED_IMAGES_PER_S = 20_000
+# Datasets of that shape: their records can be measured before the data are at hand.
+_SMALL_DATASETS = ("mnist-t10k", "mnist", "fashion-mnist")
+
+
+class NoSourceError(UserError):
+    """A point's rate is a share of the result of another point, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run to do. `needs_point`: the point whose result, in this repetition, sets its rate."""
+    """A run to do. `needs_point`: the point whose result, in this repetition, sets its rate.
+
+    `number` of `of`: its place in the whole sweep; of a search at most so many.
+    """
 
     run: str
     point: str
@@ -43,18 +44,22 @@ class PlannedRun:
     mode: str
     needs_point: str | None
     duration_estimate_s: float
+    number: int
+    of: int
 
 
 def run_order(experiment: Experiment) -> list[tuple[int, Point]]:
-    """(repetition, point) in the order of running (METHOD V14).
+    """(repetition, point) in the order of running.
 
     One block is one repetition of all points, in seeded random order; points whose rate is a share
-    of another point's result come right after it.
+    of another point's result come right after it. Of a search only the seed is known beforehand.
     """
     order: list[tuple[int, Point]] = []
     generator = random.Random(experiment.seed)
     derived: dict[str | None, list[Point]] = {}
     for point in experiment.points:
+        if experiment.search is not None and point.name == TRIAL:
+            continue
         derived.setdefault(point.source, []).append(point)
 
     def append(repetition: int, source: str | None) -> None:
@@ -69,20 +74,55 @@ def run_order(experiment: Experiment) -> list[tuple[int, Point]]:
     return order
 
 
-def plan_runs(experiment: Experiment, cluster: Cluster, results: Path) -> list[PlannedRun]:
-    """The runs of an experiment in order; UserError where a point does not fit the inventory."""
+def check_points(
+    experiment: Experiment, cluster: Cluster, image_values: Mapping[str, int] | None = None
+) -> None:
+    """UserError that names every point which the inventory or Kafka cannot hold.
+
+    `image_values`: pixels times channels of an image, by dataset name. Records of a dataset that is
+    neither there nor of the MNIST family are measured when their run begins.
+    """
+    known = {**dict.fromkeys(_SMALL_DATASETS, DEFAULT_IMAGE_VALUES), **(image_values or {})}
+    faults = []
     for point in experiment.points:
-        place(point.name, point.settings, cluster)
+        try:
+            place(point.name, point.settings, cluster)
+            if point.settings.dataset in known:
+                _check_record(point.name, point.settings, known[point.settings.dataset])
+        except UserError as error:
+            faults.append(str(error))
+    if faults:
+        raise UserError("; ".join(dict.fromkeys(faults)))
+
+
+def plan_runs(
+    experiment: Experiment,
+    cluster: Cluster,
+    results: Path,
+    image_values: Mapping[str, int] | None = None,
+) -> list[PlannedRun]:
+    """All runs of an experiment in order; UserError where a point cannot be run (`check_points`)."""
+    check_points(experiment, cluster, image_values)
+    directory = results / experiment.name
+    took = {
+        point.name: duration_estimate_s(
+            point.settings, earlier_run(directory, point.name, resolved_settings(point, cluster))
+        )
+        for point in experiment.points
+    }
+    order = run_order(experiment)
     return [
         PlannedRun(
-            run=next_run_name(results / experiment.name, point.name, repetition),
+            run=next_run_name(directory, point.name, repetition),
             point=point.name,
             repetition=repetition,
             mode=point.settings.mode,
             needs_point=point.source,
-            duration_estimate_s=round(duration_estimate_s(point.settings), 1),
+            duration_estimate_s=round(took[point.name], 1),
+            number=number,
+            of=len(order) + (0 if experiment.search is None else experiment.search.most_trials),
         )
-        for repetition, point in run_order(experiment)
+        for number, (repetition, point) in enumerate(order, start=1)
     ]
 
 
@@ -102,40 +142,14 @@ def attempts(directory: Path, point: str, repetition: int) -> list[tuple[int, Pa
     return sorted(found)
 
 
-def duration_estimate_s(settings: Settings) -> float:
-    """Wall-clock time of one run, roughly."""
-    seconds = settings.duration_s
-    if settings.mode in SIZED_MODES:
-        seconds = settings.producers * (settings.images_per_producer or 0) / _GUESSED_IMAGES_PER_S
-    if settings.mode == "saturation":
-        # What piled up is processed as well, so that every image is accounted for.
-        seconds += min(settings.drain_timeout_s, settings.duration_s)
-    return _RUN_OVERHEAD_S + settings.warmup_s + seconds
-
-
-def disk_bytes_per_broker(
-    experiment: Experiment, cluster: Cluster, image_values: Mapping[str, int] | None = None
-) -> int:
-    """Room that the largest run needs on each broker; topics are deleted after their run.
-
-    `image_values`: pixels times channels of an image, by dataset name (784 where not given).
-    """
-    most = 0.0
-    for point in experiment.points:
-        s = point.settings
-        values = (image_values or {}).get(s.dataset, DEFAULT_IMAGE_VALUES)
-        record = s.images_per_record * values * encoding(s.encoding).bytes_per_value
-        record += _RECORD_OVERHEAD_BYTES
-        brokers = len(place(point.name, s, cluster).brokers)
-        if s.mode in SIZED_MODES:
-            stored = s.producers * (s.images_per_producer or 0) / s.images_per_record * record
-        elif s.mode == "paced" and not isinstance(s.target_rate, Share):
-            stored = (s.target_rate or 0) * s.duration_s / s.images_per_record * record
-        else:
-            each = min(_PRODUCER_RECORDS_PER_S * record, _PRODUCER_BYTES_PER_S)
-            stored = min(s.producers * each, brokers * _NODE_BYTES_PER_S) * s.duration_s
-        most = max(most, stored * s.replication / brokers)
-    return int(most)
+def image_values(bundles: list[Mapping[str, Any]]) -> dict[str, int]:
+    """Pixels times channels of an image, by dataset name; the largest where a name has several."""
+    found: dict[str, int] = {}
+    for bundle in bundles:
+        dataset = bundle["dataset"]
+        values = math.prod(dataset["shape"])
+        found[dataset["name"]] = max(values, found.get(dataset["name"], 0))
+    return found
 
 
 def resolved_settings(point: Point, cluster: Cluster) -> dict[str, Any]:
@@ -151,7 +165,7 @@ def resolve_rate(
     """Target rate (images/s) of a point, from the valid run of its source where it is a share.
 
     Only a run of this repetition with the settings that its point has now counts, the latest
-    attempt first. UserError where there is none.
+    attempt first. NoSourceError where there is none.
     """
     rate = point.settings.target_rate
     if not isinstance(rate, Share):
@@ -175,7 +189,7 @@ def resolve_rate(
         else:
             why = f"{directory.name} is not valid: {'; '.join(run.get('invalid_reasons') or ['?'])}"
         break
-    raise UserError(
+    raise NoSourceError(
         f"point {point.name}: its rate is a share of {rate.of}, which has no valid result in "
         f"repetition {repetition} ({why}): repeat that point first"
     )
@@ -187,11 +201,13 @@ def build_spec(
     cluster: Cluster,
     bundle: Any,
     target_rate: float | None,
+    sweep: str | None = None,
 ) -> dict[str, Any]:
     """spec.json of one run: everything that producers, consumer and verification need.
 
     `bundle`, one or a list: {"dataset_file", "model_file", "dataset": {"name", "sha256", "images",
-    "shape"}, "model": {"name", "sha256", "offline_accuracy"}}. UserError where the run is not one
+    "shape"}, "model": {"name", "sha256", "offline_accuracy"}}. `sweep`: the id of the sweep that
+    the run belongs to. UserError where the run is not one
     of the experiment's, or its records are too large for Kafka.
     """
     point, repetition = point_of(experiment, run)
@@ -203,18 +219,16 @@ def build_spec(
     for length in dataset["shape"]:
         values *= int(length)
     dataset["image_bytes"] = values * encoding(s.encoding).bytes_per_value
-    record_bytes = dataset["image_bytes"] * s.images_per_record
-    if record_bytes > MAX_RECORD_BYTES:
-        raise UserError(
-            f"point {point.name}: images_per_record: {s.images_per_record} images of "
-            f"{dataset['image_bytes']} bytes are {record_bytes} bytes, and Kafka takes "
-            f"{MAX_RECORD_BYTES}: choose 1 to {MAX_RECORD_BYTES // dataset['image_bytes']}"
-        )
+    _check_record(point.name, s, values)
     master = cluster.masters[0]
     return {
         "format": 1,
         "experiment": experiment.name,
         "title": experiment.title,
+        "question": experiment.question,
+        "figure": None if experiment.figure is None else experiment.figure.axes(),
+        "reduced": bool(experiment.reduced),
+        "sweep": sweep,
         "point": point.name,
         "repetition": repetition,
         "run": run,
@@ -222,8 +236,11 @@ def build_spec(
         "min_duration_s": experiment.min_duration_s,
         "min_batches": experiment.min_batches,
         "factors": point.factors,
+        "search": None if experiment.search is None else _search(experiment.search, point),
         "settings": {**resolved_settings(point, cluster), "target_rate": target_rate},
         "seed": experiment.seed,
+        # Each run carries them: the report has nothing but the results.
+        "claims": [claim.plain() for claim in experiment.claims],
         # Fresh even where results were removed by hand and run names begin anew (V10).
         "topic": f"{experiment.name}-{run}-{secrets.token_hex(4)}",
         "bootstrap_servers": [f"{b.address}:{b.port}" for b in placement.brokers],
@@ -237,12 +254,28 @@ def build_spec(
         "driver_memory_mb": cluster.driver_memory_mb,
         "master_url": f"spark://{master.address}:{master.port}",
         "driver_address": master.address,
-        "producers": _producers(s, placement, target_rate),
+        "producers": _producers(s, placement, target_rate, cluster),
         "dataset_file": bundle["dataset_file"],
         "model_file": bundle["model_file"],
         "dataset": dataset,
         "model": dict(bundle["model"]),
     }
+
+
+def _search(rules: SearchRules, point: Point) -> dict[str, Any]:
+    trial = None if point.trial is None else asdict(point.trial)
+    return {**rules.model_dump(), "trial": trial}
+
+
+def _check_record(point: str, s: Settings, values: int) -> None:
+    image_bytes = values * encoding(s.encoding).bytes_per_value
+    record_bytes = image_bytes * s.images_per_record
+    if record_bytes > MAX_RECORD_BYTES:
+        raise UserError(
+            f"point {point}: images_per_record: {s.images_per_record} images of {image_bytes} "
+            f"bytes are {record_bytes} bytes, and Kafka takes {MAX_RECORD_BYTES}: choose 1 to "
+            f"{MAX_RECORD_BYTES // image_bytes}"
+        )
 
 
 def choose_bundle(bundles: Any, settings: Settings) -> Mapping[str, Any]:
@@ -254,13 +287,17 @@ def choose_bundle(bundles: Any, settings: Settings) -> Mapping[str, Any]:
     for bundle in candidates:
         try:
             names = (bundle["dataset"]["name"], bundle["model"]["name"])
+            origin = (bundle.get("dataset_source"), bundle.get("dataset_sha256"))
         except (KeyError, TypeError):
             raise UserError("--bundle: give the JSON that `lifelog prepare` prints") from None
-        if names == (settings.dataset, settings.model):
+        if names == (settings.dataset, settings.model) and origin == (
+            settings.dataset_source,
+            settings.dataset_sha256,
+        ):
             return dict(bundle)
     raise UserError(
         f"--bundle: there is none of dataset {settings.dataset} with model {settings.model}: make "
-        f"it with `lifelog prepare --dataset {settings.dataset} --model {settings.model}`"
+        "it with `lifelog prepare --experiment`"
     )
 
 
@@ -272,7 +309,12 @@ def point_of(experiment: Experiment, run: str) -> tuple[Point, int]:
     return experiment.point(match["point"]), int(match["repetition"])
 
 
-def _producers(s: Settings, placement: Placement, rate: float | None) -> list[dict[str, Any]]:
+def _producers(
+    s: Settings, placement: Placement, rate: float | None, cluster: Cluster
+) -> list[dict[str, Any]]:
+    # On a machine that workers share, producers as fast as they can would take its cores from them
+    # and pile up a backlog; they get what the pipeline leaves. A schedule is kept, and is light.
+    shared = cluster.worker_kernels() if s.mode != "paced" else set()
     return [
         {
             "id": number,
@@ -280,6 +322,7 @@ def _producers(s: Settings, placement: Placement, rate: float | None) -> list[di
             "address": broker.address,
             "rate": None if rate is None else rate / s.producers,
             "images": s.images_per_producer,
+            "yields_cpu": cluster.kernels.get(broker.host) in shared,
         }
         for number, broker in enumerate(placement.producer_brokers, start=1)
     ]

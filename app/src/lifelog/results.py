@@ -1,74 +1,167 @@
-"""Results of an experiment: its runs read back, and their summary."""
+"""Results of an experiment: which runs are pooled, and their summary."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifelog.errors import UserError
 from lifelog.jobs import write_json
+from lifelog.resultsdir import COUNTS, agreed_start_ns, oldest_first
+from lifelog.rundata import FORMAT
 from lifelog.stats.runs import mean_interval
-
-FORMAT = 1
-COUNTS = ("produced", "processed", "lost", "duplicated")
+from lifelog.verdicts import judge_claims
 
 
-def read_runs(directory: Path) -> list[dict[str, Any]]:
-    """Every run.json below `directory`, oldest first; UserError where one cannot be used."""
-    if not directory.is_dir():
-        raise UserError(f"{directory} does not exist: run the experiment first")
-    files = [
-        folder / "run.json" for folder in directory.iterdir() if (folder / "spec.json").exists()
-    ]
-    runs = []
-    for file in sorted(files, key=lambda f: (f.parent / "spec.json").stat().st_mtime_ns):
-        try:
-            run = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
-            # Interrupted before it was verified: it has no figure to show.
-            continue
-        except ValueError as error:
-            raise UserError(
-                f"{file} is cut off ({error}): run `lifelog verify {file.parent}` to make it anew"
-            ) from error
-        if run.get("format") != FORMAT:
-            raise UserError(
-                f"{file} has format {run.get('format')} and this version reads format {FORMAT}: "
-                "move the old results away"
-            )
-        runs.append(run)
-    if not runs:
-        raise UserError(f"{directory} holds no finished run: run the experiment first")
-    return runs
+def point_order(runs: list[dict[str, Any]]) -> list[str]:
+    """Names of the points by the levels of their factors, whatever order they ran in.
+
+    Levels that are numbers ascend, others keep the order in which they first ran. A point whose
+    runs left nothing to read comes last.
+    """
+    everything = list(dict.fromkeys(run["point"] for run in runs))
+    factors = {run["point"]: run["factors"] for run in runs if run["factors"]}
+    unknown = [point for point in everything if point not in factors]
+    levels: dict[str, list[str]] = {}
+    for own in factors.values():
+        for key, value in own.items():
+            text, known = json.dumps(value, sort_keys=True), levels.setdefault(key, [])
+            if text not in known:
+                known.append(text)
+    if any(own.keys() != levels.keys() for own in factors.values()):
+        return everything
+
+    def place(point: str) -> list[float]:
+        values = [factors[point][key] for key in levels]
+        return [
+            float(value)
+            if all(_is_number(text) for text in own)
+            else own.index(json.dumps(value, sort_keys=True))
+            for value, own in zip(values, levels.values(), strict=True)
+        ]
+
+    return sorted(factors, key=place) + unknown
+
+
+def _is_number(text: str) -> bool:
+    value = json.loads(text)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def newest_attempts(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest run of each repetition of each point: what the point is judged by."""
+    return list({(run["point"], run["repetition"]): run for run in runs}.values())
 
 
 def latest_settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of each point whose settings are those of its newest run.
+    """The runs of each point that may be pooled with its newest one.
 
-    Settings changed by `set=` make other points of the same name; they are never pooled.
+    Settings changed by `set=` make other points of the same name, and so do other versions, data
+    or weights (where both runs recorded them). A rate that is a share of another point's result
+    differs from repetition to repetition: there the share is the setting.
     """
-
-    def identity(run: dict[str, Any]) -> str:
-        return json.dumps([run["point"], run["settings"]], sort_keys=True)
-
-    newest = {run["point"]: identity(run) for run in runs}
-    return [run for run in runs if identity(run) == newest[run["point"]]]
-
-
-def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """summary.json of the runs of one experiment; an invalid run counts as such, and in no mean."""
-    points: dict[str, list[dict[str, Any]]] = {}
+    newest = {run["point"]: run for run in runs}
+    recorded = {run["point"]: run for run in runs if run["provenance"].get("versions")}
+    kept = []
     for run in runs:
-        points.setdefault(run["point"], []).append(run)
+        point = run["point"]
+        other = recorded.get(point, run)["provenance"]
+        same_software = all(
+            not run["provenance"].get(key) or run["provenance"][key] == other.get(key)
+            for key in ("versions", "hashes")
+        )
+        if _identity(run) == _identity(newest[point]) and same_software:
+            kept.append(run)
+    return kept
+
+
+def _identity(run: dict[str, Any]) -> str:
+    settings = dict(run["settings"])
+    if isinstance(run["factors"].get("target_rate"), dict):
+        settings.pop("target_rate", None)
+    return json.dumps([run["factors"], settings], sort_keys=True)
+
+
+def warmup_series(directory: Path) -> list[tuple[float, int]]:
+    """(seconds since the agreed start, images) of a run's warm-up micro-batches, from its raw data.
+
+    Empty where they cannot be read: run.json says so then, and a figure only lacks its prelude.
+    """
+    start_ns = agreed_start_ns(directory)
+    if start_ns is None:
+        return []
+    try:
+        lines = (directory / "consumer/batches.jsonl").read_text("utf-8").splitlines()
+        batches = [json.loads(line) for line in lines]
+        return sorted(
+            ((batch["completed_ns"] - start_ns) / 1e9, int(batch["warmup_images"]))
+            for batch in batches
+            if batch["warmup_images"] and not batch["images"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def read_claims(directory: Path) -> list[dict[str, Any]]:
+    """The claims of an experiment, as its newest run carries them; [] where it has none."""
+    for spec in reversed(oldest_first(directory)):
+        try:
+            claims = json.loads(spec.read_text("utf-8")).get("claims")
+        except (OSError, ValueError, AttributeError):
+            # Its run is invalid for that (V13); another one carries the same claims.
+            continue
+        return list(claims or [])
+    return []
+
+
+def summarise(
+    runs: list[dict[str, Any]], claims: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """summary.json of the runs of one experiment; an invalid run counts as such, and in no mean.
+
+    `claims`: those of the experiment, see read_claims.
+    """
+    points: dict[str, list[dict[str, Any]]] = {name: [] for name in point_order(runs)}
+    for run in runs:
+        points[run["point"]].append(run)
     return {
         "format": FORMAT,
         "experiment": runs[-1]["experiment"],
         "title": runs[-1]["title"],
         "points": [_point(name, of_point) for name, of_point in points.items()],
-        "claims": [],
+        "provenance": _provenance(runs),
+        "claims": judge_claims(claims, runs),
     }
+
+
+def _provenance(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Versions, hashes and machines of the newest run that recorded them (see `compare`)."""
+    recorded = [run["provenance"] for run in runs if run["provenance"].get("versions")]
+    record = recorded[-1] if recorded else {}
+    return {
+        "versions": record.get("versions") or {},
+        "hashes": record.get("hashes") or {},
+        "hardware": machines(record),
+    }
+
+
+def machines(provenance: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each host of a run runs on, by host; hosts without facts are left out."""
+    found = {}
+    for host, facts in sorted((provenance.get("hosts") or {}).items()):
+        if isinstance(facts, dict):
+            memory = facts.get("memory_mb")
+            found[host] = {
+                "machine_id": facts.get("machine_id"),
+                "processor": facts.get("cpu_model"),
+                "cores": facts.get("cores"),
+                "memory_gib": round(memory / 1024, 1) if isinstance(memory, (int, float)) else None,
+                "system": (facts.get("os") or {}).get("name"),
+                "kernel": facts.get("kernel"),
+            }
+    return found
 
 
 def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,13 +174,16 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     throughput: dict[str, Any] | None = None
     if rates:
         interval = mean_interval(rates)
+        short = any("short" in run["labels"] for run in valid)
         throughput = {
             "mean": interval.mean,
-            "ci95": interval.ci95,
+            "ci95": None if short else interval.ci95,
             "within_run_ci95": newest["within_run_ci95"] if len(rates) == 1 else None,
         }
         if interval.ci95 is None:
             absent["throughput_images_per_s.ci95"] = "one run gives no interval over runs"
+        elif short:
+            absent["throughput_images_per_s.ci95"] = "declared short: prints no interval"
     one = len(valid) == 1
     latency = newest["latency_ms"] if one else {"p50": None, "p99": None}
     if not valid:
@@ -97,6 +193,7 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "point": name,
         "factors": newest["factors"],
+        "settings": newest["settings"],
         "runs": len(runs),
         "invalid_runs": len(runs) - len(valid),
         "invalid_reasons": [
@@ -104,6 +201,7 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "mode": newest["mode"],
         "throughput_images_per_s": throughput,
+        "valid_runs_images_per_s": rates,
         "latency_ms": latency if valid else {"p50": None, "p99": None},
         "accuracy": newest["accuracy"] if valid else None,
         "offline_accuracy": newest["offline_accuracy"],

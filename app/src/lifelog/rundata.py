@@ -88,6 +88,8 @@ class ConsumerFile(_Raw):
     model_loads: int | None = None
     error: str | None = None
     stages_s: dict[str, float] = Field(default_factory=dict)
+    # False where the driver gave up on what was left; None where it does not say.
+    drained: bool | None = None
 
 
 class ProducerSpec(_Raw):
@@ -97,6 +99,7 @@ class ProducerSpec(_Raw):
     host: str
     address: str
     rate: float | None = None
+    yields_cpu: bool = False
 
 
 class SpecFile(_Raw):
@@ -121,6 +124,9 @@ class SpecFile(_Raw):
     producers: list[ProducerSpec]
     dataset: dict[str, Any]
     model: dict[str, Any]
+    # Newer than the first results of this format.
+    reduced: bool = False
+    search: dict[str, Any] | None = None
 
     @field_validator("settings", "dataset")
     @classmethod

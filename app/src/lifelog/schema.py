@@ -3,40 +3,120 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from lifelog.claims import Claim, compile_claims
 from lifelog.errors import UserError
+from lifelog.grid import Candidate, check_factors, grid, listed
+from lifelog.placement import Cluster
+from lifelog.reduction import reduce
+from lifelog.searchrules import SearchRules, check_search, search_points
 from lifelog.settings import (
     MODES,
     NAME_PATTERN,
     SIZED_MODES,
+    TIMED_MODES,
     Settings,
     Share,
     Strict,
     contradictions,
     uses,
 )
+from lifelog.stats.sustainable import Trial
 from lifelog.yamlfile import Document, load_document, nearest, parse_scalar
+
+# What a value must be, where pydantic's words are a programmer's.
+_PLAIN = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be keys and values, {KEY: VALUE, ...}",
+    "float_type": "must be a number",
+    "int_type": "must be an integer",
+    "list_type": "must be a list, [A, B, ...]",
+    "string_type": "must be text",
+}
+
+
+class Figure(Strict):
+    """The figure in the paper's form: images/s over `x`, a line for each level of `series`."""
+
+    x: str
+    series: str | None = None
+    panel: str | None = None
+
+    def axes(self) -> dict[str, str]:
+        """The factors by what they are in the figure."""
+        return {axis: key for axis, key in self if key is not None}
+
+
+class Full(Strict):
+    """The inventory that an experiment is meant for."""
+
+    brokers: int | None = Field(None, ge=1)
+    workers: int | None = Field(None, ge=1)
 
 
 class _File(Strict):
-    title: str = Field(min_length=1)
-    question: str = Field(min_length=1)
-    short: bool = False
-    repetitions: int = Field(1, ge=1, le=1000)
-    seed: int = Field(0, ge=0)
-    min_duration_s: float = Field(60.0, ge=0)
-    min_batches: int = Field(20, ge=0)
-    settings: dict[str, Any] = Field(default_factory=dict)
-    points: list[dict[str, Any]] | None = None
-    factors: dict[str, list[Any]] | None = None
-    claims: list[Any] = Field(default_factory=list, max_length=0)
+    title: str = Field(min_length=1, description="a line for lists and the head of the report")
+    question: str = Field(min_length=1, description="what the experiment answers, in plain words")
+    short: bool = Field(
+        False,
+        description="the runs show that everything works: they are labelled so, print no interval "
+        "and support no claim, and the length rules only mark them",
+    )
+    repetitions: int = Field(
+        1, ge=1, le=1000, description="valid runs of each point; a claim needs 5"
+    )
+    seed: int = Field(0, ge=0, description="of the random order of each repetition's points")
+    min_duration_s: float = Field(
+        60.0, ge=0, description="a run measured for less is invalid (V7), but for fixed_size"
+    )
+    min_batches: int = Field(
+        20, ge=0, description="a run of fewer micro-batches is invalid (V7), but for fixed_size"
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="how often a run is tried until it is valid"
+    )
+    figure: Figure | None = Field(
+        None,
+        description="the report's main figure: `{x: FACTOR, series: FACTOR, panel: FACTOR}`, the "
+        "last two optional",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="settings of all points, see below"
+    )
+    points: list[dict[str, Any]] | None = Field(
+        None, description="either the points one by one: `name` and the point's own settings"
+    )
+    factors: dict[str, list[Any]] | None = Field(
+        None, description="or factors and their levels: every combination is a point"
+    )
+    search: SearchRules | None = Field(
+        None,
+        description="or, instead of both, find the highest paced load that is carried, see below",
+    )
+    exclude: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="combinations of the grid to leave out: "
+        "`[{brokers: 1, replication: [2, 3]}, ...]`",
+    )
+    full: Full | None = Field(
+        None,
+        description="the inventory that is meant, `{brokers: 4, workers: 4}`: below it the "
+        "experiment is reduced",
+    )
+    reduced: dict[str, Any] = Field(
+        default_factory=dict,
+        description="settings, or levels of a factor, that apply below `full`",
+    )
+    claims: list[Any] = Field(
+        default_factory=list, description="statements about the points that are judged, see below"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +126,8 @@ class Point:
     name: str
     settings: Settings
     factors: dict[str, Any]
+    # Of a search: which load, and why.
+    trial: Trial | None = None
 
     @property
     def source(self) -> str | None:
@@ -67,6 +149,13 @@ class Experiment:
     min_duration_s: float
     min_batches: int
     points: tuple[Point, ...]
+    max_attempts: int = 3
+    figure: Figure | None = None
+    # What became smaller because the inventory is; the title says it too.
+    reduced: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    # Its points are then the seed, and the one that every trial is made from (see `search`).
+    search: SearchRules | None = None
 
     def point(self, name: str) -> Point:
         """The point of that name; UserError where there is none."""
@@ -92,12 +181,15 @@ def find_experiment(experiment: str, directory: Path) -> Path:
     raise UserError(f"there is no experiment {experiment!r}{nearest(experiment, names)}")
 
 
-def load_experiment(path: Path, overrides: str | None = None) -> Experiment:
+def load_experiment(
+    path: Path, overrides: str | None = None, cluster: Cluster | None = None
+) -> Experiment:
     """Read and check an experiment file.
 
     `overrides`: "KEY=VALUE,..." which replace that setting in every point that has a use for it
-    (and the file's own title to claims, but for points and factors). Raises UserError, worded
-    `file:line: key: what is wrong and what is allowed`.
+    (and the file's own plain values). `cluster`: the inventory that the experiment is fitted to
+    where it is smaller than `full`; without one the file counts as it stands. Raises UserError,
+    worded `file:line: key: what is wrong and what is allowed`.
     """
     if not re.fullmatch(NAME_PATTERN, path.stem):
         raise UserError(
@@ -109,17 +201,26 @@ def load_experiment(path: Path, overrides: str | None = None) -> Experiment:
         file = _File.model_validate({**document.plain, **own})
     except ValidationError as error:
         raise _fault(document, (), _File, error, own) from None
-    points = _factor_values(_expand(document, file, settings))
+    if file.search is not None:
+        check_search(document, file.settings, {**own, **settings})
+    expanded, reduced = _expand(document, file, settings, cluster)
+    points = tuple(expanded) if file.search is not None else _factor_values(expanded)
+    _check_figure(document, file)
     experiment = Experiment(
         name=path.stem,
         points=points,
-        title=file.title,
+        title=f"{file.title} (reduced: {'; '.join(reduced.values())})" if reduced else file.title,
         question=file.question,
         short=file.short,
         repetitions=file.repetitions,
         seed=file.seed,
         min_duration_s=file.min_duration_s,
         min_batches=file.min_batches,
+        max_attempts=file.max_attempts,
+        figure=file.figure,
+        reduced=tuple(reduced.values()),
+        claims=compile_claims(document, file.claims, points, {*settings, *reduced}),
+        search=file.search,
     )
     _check_length(document, experiment)
     return experiment
@@ -144,7 +245,8 @@ def parse_overrides(text: str) -> dict[str, Any]:
 
 
 def _own_keys() -> list[str]:
-    return [key for key in _File.model_fields if key not in ("settings", "points", "factors")]
+    nested = ("settings", "points", "factors", "search", "exclude", "figure", "full", "reduced")
+    return [key for key in _File.model_fields if key not in nested]
 
 
 def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -152,63 +254,60 @@ def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return own, {key: value for key, value in values.items() if key not in own}
 
 
-def _expand(document: Document, file: _File, overrides: dict[str, Any]) -> list[Point]:
-    if (file.points is None) == (file.factors is None):
-        raise document.fault((), "write either points or factors, one of the two")
-    if file.points is not None:
-        candidates = list(_listed(document, file.points))
+def _expand(
+    document: Document, file: _File, overrides: dict[str, Any], cluster: Cluster | None
+) -> tuple[list[Point], dict[str, str]]:
+    """The points, and what was reduced: the text by the setting."""
+    if file.search is None and (file.points is None) == (file.factors is None):
+        both = " and not both: take one of them away" if file.factors is not None else ", or search"
+        raise document.fault((), f"write either points or factors{both}")
+    if file.factors is not None:
+        check_factors(document, file.factors, file.exclude)
+    elif file.exclude:
+        raise document.fault(("exclude",), "is for factors: leave the point out of points")
+    for number, own in enumerate(file.points or ()):
+        for key in file.reduced:
+            if key in own:
+                raise document.fault(("points", number, key), "is reduced: give it in settings")
+    full = {} if file.full is None else file.full.model_dump(exclude_none=True)
+    small = reduce(document, file.factors, file.settings, file.reduced, full, overrides, cluster)
+    shared = small.settings
+    candidates: Iterable[Candidate]
+    if file.search is not None:
+        candidates = search_points()
+        shared = {key: value for key, value in shared.items() if key != "mode"}
+    elif small.factors is not None:
+        candidates = grid(document, small.factors, file.exclude, overrides)
     else:
-        candidates = list(_grid(document, file.factors or {}, overrides))
+        candidates = listed(document, file.points or [])
     points: list[Point] = []
-    taken: set[str] = set()
     for name, own, where in candidates:
-        settings = _settings(document, own, where, file.settings, overrides)
+        settings = _settings(document, own, where, shared, overrides)
         points.append(Point(name, settings, {}))
         _check_source(document, points, where)
-    for key in overrides:
-        taken |= {key for point in points if uses(point.settings.mode, key)}
+    taken = {key for key in overrides for point in points if uses(point.settings.mode, key)}
     for key in overrides:
         if key not in taken:
             raise UserError(f"set: {key}: no point of this experiment has a mode that uses it")
-    return points
-
-
-def _listed(document: Document, points: list[dict[str, Any]]) -> Any:
-    names: set[str] = set()
-    if not points:
-        raise document.fault(("points",), "list at least one point")
-    for number, own in enumerate(points):
-        where = ("points", number)
-        name = own.get("name")
-        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
-            raise document.fault(
-                (*where, "name"),
-                "give each point a name of lower-case letters, digits, '-', '_' and '.'",
-            )
-        if name in names:
-            raise document.fault((*where, "name"), f"{name} is taken by an earlier point")
-        names.add(name)
-        yield name, {key: value for key, value in own.items() if key != "name"}, where
-
-
-def _grid(document: Document, factors: dict[str, list[Any]], overrides: dict[str, Any]) -> Any:
-    if not factors:
-        raise document.fault(("factors",), "name at least one factor with its levels")
-    for key, levels in factors.items():
-        if key not in Settings.model_fields:
-            known = list(Settings.model_fields)
-            raise document.fault(("factors", key), f"there is no such setting{nearest(key, known)}")
-        if not levels or any(level in levels[:at] for at, level in enumerate(levels)):
-            raise document.fault(("factors", key), "list its levels, each of them once")
-    levels_of = {
-        key: [overrides[key]] if key in overrides else levels for key, levels in factors.items()
+    modes = {point.settings.mode for point in points}
+    return points, {
+        key: text
+        for key, text in small.told.items()
+        if any(uses(mode, key) and (key != "duration_s" or mode in TIMED_MODES) for mode in modes)
     }
-    for number, combination in enumerate(product(*levels_of.values()), start=1):
-        own = dict(zip(levels_of, combination, strict=True))
-        parts = (f"{key}-{value}" for key, value in own.items())
-        name = re.sub(r"[^a-z0-9_.-]+", "-", "_".join(parts).lower())
-        # Cut to the longest name, two points could be called the same.
-        yield name if len(name) <= 80 else f"{name[:75]}-{number:04d}", own, ("factors",)
+
+
+def _check_figure(document: Document, file: _File) -> None:
+    axes = {} if file.figure is None else file.figure.axes()
+    factors = list(file.factors or {}) or [
+        key for key in Settings.model_fields if any(key in own for own in file.points or ())
+    ]
+    for axis, key in axes.items():
+        if key not in factors:
+            hint = nearest(key, factors) if factors else ", and there is none"
+            raise document.fault(("figure", axis), f"{key} is not a factor{hint}")
+    if len(set(axes.values())) < len(axes):
+        raise document.fault(("figure",), "name each factor once")
 
 
 def _settings(
@@ -235,6 +334,8 @@ def _settings(
     for key, text in contradictions(settings):
         if key in overrides:
             raise UserError(f"set: {key}: {text}")
+        if where == ("factors",) and key in ("replication", "compression"):
+            text += ", or leave the combination out with exclude"
         raise document.fault(places.get(key, where), text, key)
     return settings
 
@@ -286,6 +387,11 @@ def _fault(
     """The first of pydantic's errors, in our words and with its place."""
     details = error.errors()[0]
     key = str(details["loc"][0])
+    parts: dict[str, type[BaseModel]] = {"figure": Figure, "full": Full, "search": SearchRules}
+    part = parts.get(key) if model is _File else None
+    if part is not None and len(details["loc"]) > 1:
+        details["loc"] = details["loc"][1:]
+        return document.fault((key, details["loc"][0]), _wording(details, part))
     text = _wording(details, model)
     if key in overrides:
         return UserError(f"set: {key}: {text}")
@@ -301,7 +407,7 @@ def _wording(details: ErrorDetails, model: type[BaseModel]) -> str:
     if key == "target_rate":
         return "must be images per second (above 0), or {share: ABOVE 0, of: POINT}"
     if key == "claims":
-        return "must be an empty list: claims cannot be judged yet"
+        return "must be a list of claims, each with id, text and one of ratio, same, rises, falls"
     if kind == "extra_forbidden":
         return f"there is no such setting{nearest(key, list(model.model_fields))}"
     given = details.get("input")
@@ -309,5 +415,7 @@ def _wording(details: ErrorDetails, model: type[BaseModel]) -> str:
         expected = str(details["ctx"]["expected"])
         hint = nearest(given, re.findall(r"'([^']*)'", expected)) if isinstance(given, str) else ""
         return f"{given!r} is not one of {expected}{hint.partition(';')[0]}"
-    message = details["msg"].replace("Input should", "must")
+    if given is None:
+        return "has no value: write one, or take the key away"
+    message = _PLAIN.get(kind) or details["msg"].replace("Input should", "must")
     return f"{message[0].lower()}{message[1:]}, not {given!r}"

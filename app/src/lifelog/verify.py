@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import numpy as np
 from lifelog.accounting import Account, Ledger
 from lifelog.callsfile import MOST_EXAMPLES, Calls, read_calls
 from lifelog.errors import UserError
-from lifelog.figures import Figures, compute, counted_batches
+from lifelog.figures import compute, counted_batches
 from lifelog.jobs import write_json
 from lifelog.method import Evidence, Judgement, judge, names
+from lifelog.nodemetrics import node_metrics
 from lifelog.plan import RUN_PATTERN
 from lifelog.rundata import FORMAT, RunData, SpecFile, read_run, read_spec
+from lifelog.trial import judge_run
 
 _FIELDS = (
     *("title", "mode", "throughput_images_per_s", "within_run_ci95", "measured_s"),
@@ -56,17 +59,14 @@ def _verify(directory: Path, spec: SpecFile) -> dict[str, Any]:
     complete = calls is not None and len(sound) == len(spec.producers)
     account = ledger.close() if complete else None
     figures = compute(data, calls)
-    evidence = Evidence(data, calls, account, figures, _same_app_runs(data))
-    return _document(data, calls, account, figures, judge(evidence))
+    machines = node_metrics(data.directory, _machines(data), figures.interval_ns)
+    evidence = Evidence(data, calls, account, figures, _same_app_runs(data), machines)
+    judgement = judge(evidence)
+    return _document(evidence, judgement) | _search(evidence, judgement)
 
 
-def _document(
-    data: RunData,
-    calls: Calls | None,
-    account: Account | None,
-    figures: Figures,
-    judgement: Judgement,
-) -> dict[str, Any]:
+def _document(e: Evidence, judgement: Judgement) -> dict[str, Any]:
+    data, calls, account, figures = e.data, e.calls, e.account, e.figures
     spec, settings = data.spec, data.spec.settings
     absent = dict(figures.absent)
     accuracy = _accuracy(data, calls, absent)
@@ -89,6 +89,7 @@ def _document(
         "labels": [
             *(["short"] if spec.short else []),
             *(["emulated"] if settings["engine"] == "emulated" else []),
+            *(["reduced"] if spec.reduced else []),
         ],
         "throughput_images_per_s": figures.throughput,
         "within_run_ci95": list(figures.interval) if figures.interval else None,
@@ -107,6 +108,7 @@ def _document(
         "series": _series(data),
         "batch_breakdown_ms": _batch_breakdown(data),
         "call_breakdown_us_per_image": _call_breakdown(calls),
+        "node_metrics": e.node_metrics,
         "provenance": {
             "versions": data.consumer.versions,
             "spark_conf": data.consumer.spark_conf,
@@ -117,12 +119,28 @@ def _document(
                 "leaders": data.consumer.leaders_observed,
                 "executors": sorted(set(data.consumer.executors)),
             },
-            "hashes": {"dataset": spec.dataset.get("sha256"), "model": spec.model.get("sha256")},
+            "hashes": {
+                "dataset": spec.dataset.get("sha256"),
+                "model": spec.model.get("sha256"),
+                "code": data.cluster.get("app_sha256"),
+            },
             "image_bytes": spec.dataset.get("image_bytes"),
             "seed": spec.seed,
             "hosts": data.nodes,
         },
     }
+
+
+def _search(e: Evidence, judgement: Judgement) -> dict[str, Any]:
+    """`search`: what a run is part of, and of a trial its outcome; nothing where it is no search."""
+    search = e.data.spec.search
+    if search is None:
+        return {}
+    if search.get("trial") is None:
+        return {"search": search}
+    limit_ms = search["latency_limit_ms"]
+    found = judge_run(e.data, judgement.invalid, e.figures.p99_ms, limit_ms)
+    return {"search": {**search, "trial": {**search["trial"], **asdict(found)}}}
 
 
 def _accuracy(data: RunData, calls: Calls | None, absent: dict[str, str]) -> float | None:
@@ -222,6 +240,12 @@ def _call_breakdown(calls: Calls | None) -> dict[str, float]:
     }
 
 
+def _machines(data: RunData) -> dict[str, Any]:
+    """Machine id by host, of every host whose facts were kept."""
+    nodes = data.nodes.items()
+    return {host: f.get("machine_id") if isinstance(f, dict) else None for host, f in nodes}
+
+
 def _same_app_runs(data: RunData) -> tuple[str, ...]:
     """Runs of other repetitions beside this one that name the same Spark application (V10)."""
     if not data.consumer.app_id:
@@ -236,7 +260,11 @@ def _same_app_runs(data: RunData) -> tuple[str, ...]:
             app_id = json.loads(path.read_text(encoding="utf-8")).get("app_id")
         except (OSError, ValueError, AttributeError):
             continue
-        if app_id == data.consumer.app_id and int(match["repetition"]) != data.spec.repetition:
+        # Of a search every run is a repetition of its own.
+        alone = data.spec.search is not None
+        if app_id == data.consumer.app_id and (
+            alone or int(match["repetition"]) != data.spec.repetition
+        ):
             found.append(other.name)
     return tuple(found)
 
@@ -268,6 +296,7 @@ def _unreadable(directory: Path, fault: str | None) -> dict[str, Any]:
         "series": {"completed_s": [], "images": [], "duration_s": [], "lag_records": []},
         "batch_breakdown_ms": {},
         "call_breakdown_us_per_image": {},
+        "node_metrics": {},
         "provenance": {},
     }
 

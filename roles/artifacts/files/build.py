@@ -186,8 +186,33 @@ def fetch_jars(target: Path, ivy: Path, java: str, jars: list[dict[str, str]]) -
     atomically(target, fill)
 
 
-def build_app(target: Path, app: Path) -> None:
-    """Our own wheel, built from a copy: the checkout stays as it is."""
+def own_extensions(extensions: Path, app: Path) -> list[Path]:
+    """The user's own packages and modules; ends this program where one would hide another's."""
+    found = [
+        path
+        for path in sorted(extensions.glob("[!._]*"))
+        if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
+    ]
+    locked = {
+        line.partition("==")[0].lower().replace("-", "_")
+        for lock in (app / "locks").glob("*.txt")
+        for line in lock.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+    taken = {"lifelog"} | set(sys.stdlib_module_names) | locked
+    for path in found:
+        if not path.stem.isidentifier() or path.stem.lower() in taken:
+            sys.exit(
+                f"{path}: {path.stem} is the name of another package, or none that Python can import: choose another"
+            )
+        if path.is_dir() and not (path / "__init__.py").is_file():
+            sys.exit(f"{path}: a package needs an __init__.py, if only an empty one: add it")
+    return found
+
+
+def build_app(target: Path, app: Path, extensions: Path | None) -> None:
+    """Our own wheel with the user's extensions, built from a copy: the checkout stays as it is."""
+    own = own_extensions(extensions, app) if extensions else []
 
     def fill(folder: Path) -> None:
         copy = folder / "source"
@@ -195,6 +220,16 @@ def build_app(target: Path, app: Path) -> None:
             app / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
         shutil.copy(app / "pyproject.toml", copy)
+        for path in own:
+            if path.is_dir():
+                shutil.copytree(
+                    path, copy / "src" / path.name, ignore=shutil.ignore_patterns("__pycache__")
+                )
+            else:
+                shutil.copy(path, copy / "src")
+        modules = [path.stem for path in own if path.is_file()]
+        with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write(f"\n[tool.setuptools]\npy-modules = {json.dumps(modules)}\n")
         pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, copy)
         shutil.rmtree(copy)
 
@@ -238,7 +273,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step")
     parser.add_argument("target", type=Path)
-    for name in ("lock", "sdists", "ivy", "app", "cache", "wheel"):
+    for name in ("lock", "sdists", "ivy", "app", "extensions", "cache", "wheel"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--wheels", type=Path, action="append")
     for name in ("minor", "architecture", "java", "jars", "key"):
@@ -252,7 +287,7 @@ def main() -> int:
         ),
         "wheels": lambda: build_wheels(args.target, args.sdists),
         "jars": lambda: fetch_jars(args.target, args.ivy, args.java, json.loads(args.jars)),
-        "app": lambda: build_app(args.target, args.app),
+        "app": lambda: build_app(args.target, args.app, args.extensions),
         "control": lambda: make_control(args.target, args.cache, args.app, args.wheels, args.key),
         "install-app": lambda: install_app(args.target, args.wheel, args.key),
     }

@@ -141,7 +141,7 @@ class SyntheticRun:
         (directory / "consumer").mkdir()
         _dump(directory / "spec.json", self.spec)
         workers = [{"host": f"w{i}", "address": f"127.0.1.{4 + i}"} for i in (1, 2)]
-        _dump(directory / "cluster.json", {"workers": workers, "kernels": {}})
+        _dump(directory / "cluster.json", {"workers": workers, "kernels": {}, "app_sha256": "c"})
         for producer, report in self.reports.items():
             if report is not None:
                 _dump(directory / f"producers/producer-{producer}.json", report)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_run import SyntheticRun
@@ -48,6 +51,63 @@ def test_plan_then_spec_then_verify(
     assert "invalid: V13: consumer/calls.arrow is missing" in capsys.readouterr().out
 
 
+def test_a_sweep_by_commands(
+    tmp_path: Path, common: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = ["--holder", str(os.getpid())]
+    shared = [*common, "--set", "max_attempts=1"]
+
+    def plan(*more: str) -> dict[str, Any]:
+        assert cli.main(["plan", *shared, *holder, *more]) == 0
+        planned: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return planned
+
+    def spec(run: str) -> int:
+        return cli.main(["spec", *shared, "--run", run, "--bundle", json.dumps(BUNDLE)])
+
+    def end(run: str, **changed: Any) -> None:
+        directory = tmp_path / "results/smoke" / run
+        made = SyntheticRun()
+        opened = json.loads((directory / "spec.json").read_text())
+        shutil.rmtree(directory)
+        made.spec |= {key: opened[key] for key in ("point", "run", "settings", "sweep")}
+        made.spec |= changed
+        made.write(tmp_path / "results")
+        assert cli.main(["verify", str(directory)]) == 0
+
+    def report() -> int:
+        return cli.main(["report", str(tmp_path / "results/smoke"), *holder])
+
+    planned = plan()
+    assert [run["run"] for run in planned["runs"]] == ["saturation-r01-a01", "paced-r01-a01"]
+    assert [(run["number"], run["of"]) for run in planned["runs"]] == [(1, 2), (2, 2)]
+    assert (planned["resumed"], planned["finished"], planned["notes"]) == (False, False, [])
+    assert spec("paced-r01-a01") == 3
+    assert "repeat that point first" in capsys.readouterr().err
+    assert spec("saturation-r01-a01") == 0
+    end("saturation-r01-a01")
+    capsys.readouterr()
+    # Half of it is done, and nothing of it is bad.
+    assert report() == 0
+    assert "sweep: 1 run is still to do" in capsys.readouterr().out
+    planned = plan("--budget-s", "1e6", "--only", "paced")
+    assert planned["resumed"]
+    assert [run["run"] for run in planned["runs"]] == ["paced-r01-a01"]
+    assert planned["duration_estimate_s"] > 0
+    assert spec("paced-r01-a01") == 0
+    end("paced-r01-a01", min_duration_s=1e6, short=False)
+    capsys.readouterr()
+    assert report() == 1
+    told = capsys.readouterr()
+    assert "paced-r01: no valid run in 1 attempt: paced-r01-a01: " in told.err
+    assert "still to do" not in told.out
+    sweep = json.loads((tmp_path / "results/smoke/sweep.json").read_text())
+    assert sweep["finished_ns"] > sweep["started_ns"]
+    assert sweep["opened"] == ["saturation-r01-a01", "paced-r01-a01"]
+    assert (tmp_path / "results/smoke/.sweep.lock").read_text() == ""
+    assert [run["run"][-3:] for run in plan()["runs"]] == ["a02", "a02"]
+
+
 def test_verify_says_what_a_valid_run_gave(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +125,14 @@ def test_experiments_are_listed_and_shown(
     assert "0.5 of saturation" in shown
     assert "2 runs" in shown
     assert "GB of disk" in shown
+    assert cli.main(["experiments", *common, "--only", "saturation"]) == 0
+    assert "1 run, about" in capsys.readouterr().out
+    assert cli.main(["experiments", *common[:3], "--only", "saturation"]) == 2
+    assert "need --cluster" in capsys.readouterr().err
+    assert cli.main(["experiments", "fig2", *common[1:]]) == 0
+    shown = capsys.readouterr().out
+    assert "reduced: brokers 1, 2, 3 instead of 1, 2, 4; workers 1, 2 of 1, 2, 4" in shown
+    assert not (tmp_path / "results").exists()
     (tmp_path / "bad.yml").write_text("x: 1\n")
     assert cli.main(["experiments", "--experiments-dir", str(tmp_path)]) == 0
     assert "faulty" in capsys.readouterr().out

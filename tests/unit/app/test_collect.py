@@ -46,3 +46,17 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
     (target / "broker2.tgz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"broker2\.tgz"):
         unpack(target)
+
+
+def test_the_samples_of_each_machine_have_a_file_of_its_name(tmp_path: Path) -> None:
+    run, target = tmp_path / "run", tmp_path / "results"
+    for directory in (run, target):
+        directory.mkdir()
+    (run / "metrics.jsonl").write_text("{}\n")
+    for host in ("broker-1", "worker-1"):
+        pack(target / f"{host}.tgz", host, run, [])
+    unpack(target)
+    assert sorted(path.name for path in (target / "metrics").iterdir()) == [
+        "broker-1.jsonl",
+        "worker-1.jsonl",
+    ]

@@ -11,16 +11,25 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lifelog.jobs import Job, detach, read_json, stop_jobs, write_json
+from lifelog.jobs import (
+    Job,
+    abandoned,
+    detach,
+    lease_left_s,
+    read_json,
+    running,
+    stop_jobs,
+    write_json,
+)
 
 SLEEPER = """
 import subprocess, sys, time
 from pathlib import Path
-from lifelog.jobs import Job, end_process_tree
+from lifelog.jobs import Job, lease_left_s, watch
 job = Job(Path(sys.argv[1]), "sleeper")
 # A session of its own, as PySpark's daemon has it: only parentage finds it.
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-job.watch(end_process_tree, poll_s=0.1)
+watch(lambda: lease_left_s(job.directory), job.end_without_lease, poll_s=0.1)
 job.report(phase="ready", child=child.pid)
 time.sleep(60)
 """
@@ -67,11 +76,14 @@ def test_a_report_keeps_earlier_fields(directory: Path) -> None:
 
 
 def test_the_lease_counts_down_from_its_last_touch(directory: Path) -> None:
-    job = Job(directory, "consumer")
     (directory / "lease").touch()
-    assert job.lease_left_s() > 10
+    assert lease_left_s(directory) > 10
     os.utime(directory / "lease", (0, 0))
-    assert job.lease_left_s() < 0
+    assert lease_left_s(directory) < 0
+
+
+def test_a_directory_that_is_gone_has_no_lease(directory: Path) -> None:
+    assert lease_left_s(directory / "gone") == 0
 
 
 def test_stopping_ends_the_job_and_children_in_other_sessions(directory: Path) -> None:
@@ -79,10 +91,36 @@ def test_stopping_ends_the_job_and_children_in_other_sessions(directory: Path) -
     status = wait_for(lambda: read_json(directory / "sleeper.status.json"))
     child = psutil.Process(status["child"])
     assert stop_jobs(directory) == []
+    status = read_json(directory / "sleeper.status.json")
+    assert status["phase"] == "failed"
+    assert "not heard of" in status["error"]
     wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_stranger_with_a_reused_process_id_is_left_alone(directory: Path) -> None:
-    (directory / "consumer.pid").write_text(f"{os.getpid()}\n")
+    file = directory / "consumer.pid"
+    file.write_text(f"{os.getpid()}\n")
+    assert running(directory, "consumer") == os.getpid()
+    # Written before this process began: the number is somebody else's now.
+    os.utime(file, (0, 0))
+    assert running(directory, "consumer") is None
     assert stop_jobs(directory, timeout_s=0.1) == []
+
+
+def make(directory: Path, file: str, lease_is_live: bool) -> Path:
+    directory.mkdir()
+    write_json(directory / file, {})
+    (directory / "lease").touch()
+    if not lease_is_live:
+        os.utime(directory / "lease", (0, 0))
+    return directory
+
+
+def test_what_an_interruption_left_is_what_has_no_lease(tmp_path: Path) -> None:
+    old = make(tmp_path / "smoke-a-r01-a01-m1", "spec.json", False)
+    session = make(tmp_path / "smoke-session-m1", "session.json", False)
+    make(tmp_path / "smoke-a-r01-a01-m2", "spec.json", False)
+    assert abandoned(tmp_path, "m1") == [old, session]
+    make(tmp_path / "smoke-b-r01-a01-m1", "spec.json", True)
+    assert abandoned(tmp_path, "m1") == [old]

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from lifelog.errors import UserError
+from lifelog.estimate import disk_bytes_per_broker
 from lifelog.placement import Cluster, load_cluster, place
 from lifelog.plan import (
     build_spec,
-    disk_bytes_per_broker,
+    check_points,
     next_run_name,
     plan_runs,
     resolve_rate,
@@ -126,16 +127,29 @@ def test_a_run_name_in_use_gets_the_next_attempt(tmp_path: Path) -> None:
     assert planned[0].duration_estimate_s > 30
 
 
+def test_every_impossible_point_is_named_before_anything_runs(tmp_path: Path) -> None:
+    points = "  - {name: p, brokers: 9}\n  - {name: q, images_per_record: 2000}\n  - name: r\n"
+    with pytest.raises(UserError) as error:
+        plan_runs(experiment(tmp_path, points), cluster(), tmp_path)
+    assert "point p: brokers: 9 are asked for" in str(error.value)
+    assert "point q: images_per_record: 2000 images of 784 bytes" in str(error.value)
+    assert "point r" not in str(error.value)
+    large = experiment(tmp_path, "  - {name: p, images_per_record: 40, dataset: 'my:frames'}\n")
+    check_points(large, cluster())
+    with pytest.raises(UserError, match="40 images of 27648 bytes"):
+        check_points(large, cluster(), {"my:frames": 96 * 96 * 3})
+
+
 def test_disk_need_counts_copies_and_encoding(tmp_path: Path) -> None:
     sized = "  - {name: p, mode: fixed_size, images_per_producer: 1000"
-    one = disk_bytes_per_broker(experiment(tmp_path, f"{sized}}}\n"), cluster())
+    one = disk_bytes_per_broker(experiment(tmp_path, f"{sized}}}\n").points, cluster())
     assert one == 4 * 1000 * (784 + 40) // 3
     more = experiment(tmp_path, f"{sized}, replication: 3, encoding: float32}}\n")
-    assert disk_bytes_per_broker(more, cluster()) == 4 * 1000 * (4 * 784 + 40)
-    assert disk_bytes_per_broker(more, cluster(), {"mnist-t10k": 10}) == 4 * 1000 * 80
+    assert disk_bytes_per_broker(more.points, cluster()) == 4 * 1000 * (4 * 784 + 40)
+    assert disk_bytes_per_broker(more.points, cluster(), {"mnist-t10k": 10}) == 4 * 1000 * 80
     paced = experiment(tmp_path, "  - {name: p, mode: paced, target_rate: 100}\n")
-    assert disk_bytes_per_broker(paced, cluster(1)) == 100 * 30 * 824
-    assert disk_bytes_per_broker(experiment(tmp_path, SOURCES), cluster()) > 10**8
+    assert disk_bytes_per_broker(paced.points, cluster(1)) == 100 * 30 * 824
+    assert disk_bytes_per_broker(experiment(tmp_path, SOURCES).points, cluster()) > 10**8
 
 
 def spec(directory: Path, point: str, rate: float | None = None) -> dict[str, Any]:
@@ -155,6 +169,21 @@ def test_the_spec_of_a_run(tmp_path: Path) -> None:
     assert made["bootstrap_servers"][0] == "127.0.1.1:9092"
     assert made["master_url"] == "spark://127.0.1.9:7077"
     assert json.loads(json.dumps(made)) == made
+    assert (made["question"], made["figure"], made["reduced"], made["sweep"]) == ("Q", None, False, None)  # fmt: skip
+
+
+def test_saturated_producers_yield_the_processors_that_workers_share(tmp_path: Path) -> None:
+    points = "  - name: s\n  - {name: p, mode: paced, target_rate: 10}\n"
+    nodes = cluster(2).model_copy(update={"kernels": {"b1": "k", "b2": "other", "w1": "k"}})
+    file = experiment(tmp_path, points)
+    yields = {
+        name: [
+            p["yields_cpu"]
+            for p in build_spec(file, f"{name}-r01-a01", nodes, BUNDLE, 1.0)["producers"]
+        ]
+        for name in ("s", "p")
+    }
+    assert yields == {"s": [True, False, True, False], "p": [False] * 4}
 
 
 def test_runs_that_cannot_be_specified(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from lifelog.settings import Share
 
 HEAD = "title: T\nquestion: Q\nshort: true\n"
 POINT = "points:\n  - name: one\n"
+GRID = "factors: {brokers: [1, 2], acks: [1, all]}\n"
+FULL = HEAD + "full: {brokers: 4}\n"
 
 
 def load(directory: Path, text: str, overrides: str = "") -> Experiment:
@@ -65,6 +67,26 @@ def test_factors_make_the_full_grid_and_name_what_varies(tmp_path: Path) -> None
     ]
 
 
+def test_excluded_combinations_are_no_points(tmp_path: Path) -> None:
+    exclude = "exclude: [{brokers: 1, replication: [2, 3]}, {acks: 0, replication: 3}]\n"
+    factors = "factors: {brokers: [1, 3], replication: [1, 2, 3], acks: [0, all]}\n"
+    points = load(tmp_path, HEAD + exclude + factors).points
+    left = [(p.settings.brokers, p.settings.replication, p.settings.acks) for p in points]
+    assert left == [
+        *((1, 1, "0"), (1, 1, "all"), (3, 1, "0"), (3, 1, "all")),
+        *((3, 2, "0"), (3, 2, "all"), (3, 3, "all")),
+    ]
+
+
+def test_the_figure_names_factors_of_the_grid_or_of_the_points(tmp_path: Path) -> None:
+    grid = load(tmp_path, f"{HEAD}figure: {{x: brokers, series: acks}}\n{GRID}", "brokers=1")
+    assert grid.figure is not None
+    assert grid.figure.axes() == {"x": "brokers", "series": "acks"}
+    listed = load(tmp_path, f"{HEAD}figure: {{x: acks}}\n{POINT}  - {{name: two, acks: 1}}\n")
+    assert listed.figure is not None
+    assert load(tmp_path, HEAD + POINT).figure is None
+
+
 def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> None:
     text = (
         f"{HEAD}settings: {{images_per_producer: 50, target_rate: 10}}\n{POINT}"
@@ -88,6 +110,14 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
         (f"{HEAD}{POINT}    partitions: 0\n", "e.yml:6: partitions: ", "not 0"),
         (f"{HEAD}{POINT}    workers: 0\n", "e.yml:6: workers: ", "or equal to 1"),
         (f"{HEAD}{POINT}    partitions: many\n", "e.yml:6: partitions: ", "'many'"),
+        (f"{HEAD}{POINT}    partitions:\n", "e.yml:6: partitions: ", "has no value"),
+        (
+            f"title: T\nquestion: Q\nshort: 1\n{POINT}",
+            "e.yml:3: short: ",
+            "must be true or false, not 1",
+        ),
+        (f"{HEAD}factors: {{brokers: 2}}\n", "e.yml:4: factors: ", "must be a list, [A, B, ...]"),
+        (f"{HEAD}settings: 2\n{POINT}", "e.yml:4: settings: ", "must be keys and values"),
         (f"{HEAD}{POINT}    partitions: '4'\n", "e.yml:6: partitions: ", "integer"),
         (f"{HEAD}{POINT}    producers: true\n", "e.yml:6: producers: ", "integer"),
         (f"{HEAD}{POINT}    duration_s: .inf\n", "e.yml:6: duration_s: ", "finite"),
@@ -135,7 +165,19 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
         (f"{HEAD}points:\n  - name: A B\n", "e.yml:5: name: ", "lower-case"),
         (f"{HEAD}{POINT}  - name: one\n", "e.yml:6: name: ", "taken by an earlier point"),
         (HEAD, "e.yml:1: ", "either points or factors"),
-        (f"{HEAD}{POINT}factors: {{brokers: [1]}}\n", "e.yml:1: ", "either points or factors"),
+        (f"{HEAD}{POINT}factors: {{brokers: [1]}}\n", "e.yml:1: ", "take one of them away"),
+        (f"{HEAD}{POINT}search: {{}}\n", "e.yml:4: points: ", "leave points out"),
+        (f"{HEAD}repetitions: 2\nsearch: {{}}\n", "e.yml:4: repetitions: ", "its own runs"),
+        (f"{HEAD}search: {{resolutoin: 1}}\n", "e.yml:4: resolutoin: ", "did you mean resolution"),
+        (f"{HEAD}search: {{most_trials: 0}}\n", "e.yml:4: most_trials: ", "or equal to 1"),
+        (f"{HEAD}search: 3\n", "e.yml:4: search: ", "3"),
+        (f"{HEAD}search: {{}}\nsettings: {{mode: drain}}\n", "e.yml:5: mode: ", "are paced"),
+        (
+            f"{HEAD}search: {{}}\nsettings: {{target_rate: 9}}\n",
+            "e.yml:5: target_rate: ",
+            "decides",
+        ),
+        (f"{HEAD}search: {{}}\nsettings: {{acks: 7}}\n", "e.yml:5: acks: ", "'7' is not one of"),
         (f"{HEAD}factors: {{}}\n", "e.yml:4: factors: ", "at least one factor"),
         (f"{HEAD}factors:\n  brokrs: [1]\n", "e.yml:5: brokrs: ", "did you mean brokers"),
         (f"{HEAD}factors:\n  brokers: [1, 1]\n", "e.yml:5: brokers: ", "each of them once"),
@@ -143,7 +185,44 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
         (f"{HEAD}factors:\n  brokers: [1, x]\n", "e.yml:5: brokers: ", "'x'"),
         (f"question: Q\n{POINT}", "e.yml:1: title: ", "missing"),
         (f"{HEAD}repetitions: 0\n{POINT}", "e.yml:4: repetitions: ", "or equal to 1"),
-        (f"{HEAD}claims: [x]\n{POINT}", "e.yml:4: claims: ", "empty list"),
+        (f"{HEAD}claims: x\n{POINT}", "e.yml:4: claims: ", "a list of claims"),
+        (f"{HEAD}claims: [x]\n{POINT}", "e.yml:4: claims: ", "write id, text and one of"),
+        (f"{HEAD}max_attempts: 0\n{POINT}", "e.yml:4: max_attempts: ", "or equal to 1"),
+        (f"{HEAD}figure: {{x: brokrs}}\n{GRID}", "e.yml:4: x: ", "did you mean brokers"),
+        (
+            f"{HEAD}figure: {{x: brokers, y: acks}}\n{GRID}",
+            "e.yml:4: y: ",
+            "there is x, series, panel",
+        ),
+        (f"{HEAD}figure:\n  series: acks\n{GRID}", "e.yml:4: x: ", "is missing"),
+        (f"{HEAD}figure: brokers\n{GRID}", "e.yml:4: figure: ", "'brokers'"),
+        (f"{HEAD}figure: {{x: acks, series: acks}}\n{GRID}", "e.yml:4: figure: ", "once"),
+        (f"{HEAD}figure: {{x: acks}}\n{POINT}", "e.yml:4: x: ", "there is none"),
+        (f"{HEAD}exclude: [{{}}]\n{GRID}", "e.yml:4: exclude: ", "name factors"),
+        (f"{HEAD}exclude: [{{ack: 1}}]\n{GRID}", "e.yml:4: ack: ", "did you mean acks"),
+        (f"{HEAD}exclude:\n  - {{brokers: 3}}\n{GRID}", "e.yml:5: brokers: ", "there is 1, 2"),
+        (
+            f"{HEAD}exclude:\n  - {{brokers: [1, 2]}}\n{GRID}",
+            "e.yml:4: exclude: ",
+            "no combination",
+        ),
+        (f"{HEAD}exclude: [{{acks: all}}]\n{POINT}", "e.yml:4: exclude: ", "is for factors"),
+        (f"{HEAD}full: {{broker: 4}}\n{GRID}", "e.yml:4: broker: ", "did you mean brokers"),
+        (f"{HEAD}full: {{brokers: 0}}\n{GRID}", "e.yml:4: brokers: ", "or equal to 1"),
+        (f"{HEAD}reduced: {{producers: 1}}\n{GRID}", "e.yml:4: reduced: ", "below full"),
+        (f"{FULL}reduced: {{producer: 1}}\n{GRID}", "e.yml:5: producer: ", "mean producers"),
+        (f"{FULL}reduced: {{acks: [1]}}\n{GRID}", "e.yml:5: acks: ", "at least two of its levels"),
+        (f"{FULL}reduced: {{acks: 1}}\n{GRID}", "e.yml:5: acks: ", "at least two of its levels"),
+        (
+            f"{FULL}reduced: {{acks: 1}}\n{POINT}    acks: all\n",
+            "e.yml:8: acks: ",
+            "give it in settings",
+        ),
+        (
+            f"{HEAD}factors: {{brokers: [1, 2], replication: [1, 2]}}\n",
+            "e.yml:4: replication: ",
+            "or leave the combination out with exclude",
+        ),
         (f"{HEAD}title: again\n{POINT}", "e.yml:4: ", "duplicate key"),
         (f"{HEAD}4: x\n{POINT}", "e.yml:4: ", "a key must be text"),
         (f"{HEAD}points: [\n", "e.yml:5: ", "not valid YAML"),
@@ -166,9 +245,11 @@ def test_every_fault_names_line_key_and_cure(
         ("encoding=float3", "set: encoding: ", "did you mean float32"),
         ("images_per_call=0", "set: images_per_call: must be ", "or equal to 1"),
         ("engine=chianer", "set: engine: ", "did you mean chainer"),
-        ("dataset=mnist", "set: dataset: ", "did you mean mnist-t10k"),
+        ("dataset=mnist-t1k", "set: dataset: ", "did you mean mnist-t10k"),
+        ("dataset=mnist", "e.yml:5: dataset_source: ", "needs one: the directory"),
+        ("dataset_sha256=abc", "set: dataset_sha256: ", "should match pattern"),
         ("model=mpl", "set: model: ", "did you mean mlp"),
-        ("brokers=1,replication=2", "set: replication: ", "choose 1 to 1"),
+        ("brokers=1,replication=2", "set: replication: ", "uses 1: choose 1"),
         ("brokers", "set: brokers: ", "KEY=VALUE"),
         ("brokers=", "set: brokers=: ", "KEY=VALUE"),
         ("brokers=1,brokers=2", "set: brokers: ", "twice"),
@@ -176,6 +257,9 @@ def test_every_fault_names_line_key_and_cure(
         ("target_rate=5", "set: target_rate: ", "no point of this experiment"),
         ("repetitions=none", "set: repetitions: ", "integer"),
         ("points=1", "set: points: ", "no such setting"),
+        ("figure=1", "set: figure: ", "no such setting"),
+        ("full=1", "set: full: ", "no such setting"),
+        ("max_attempts=0", "set: max_attempts: ", "or equal to 1"),
         ("mode=drain", "e.yml:5: images_per_producer: ", "needs one"),
     ],
 )

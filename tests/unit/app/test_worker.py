@@ -27,7 +27,7 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Work:
     folder = tmp_path_factory.mktemp("bundles")
-    network = make_network("mlp", SHAPE)
+    network = make_network("mlp", SHAPE, 10)
     scores = network(images.reshape(COUNT, -1) * np.float32(1 / 255)).array
     best = np.sort(scores, axis=1)
     predictions = scores.argmax(axis=1)
@@ -38,13 +38,11 @@ def work(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Work:
     )
     save_npz(
         folder / "model.npz",
-        {"name": "mlp", "sha256": "0", "shape": SHAPE, "offline_accuracy": 1.0},
+        {"name": "mlp", "sha256": "0", "shape": SHAPE, "classes": 10, "offline_accuracy": 1.0},
         {f"weight:{path}": p.array for path, p in network.namedparams()}
         | {"predictions": predictions, "margins": best[:, -1] - best[:, -2]},
     )
-    return Work(
-        str(folder / "dataset.npz"), str(folder / "model.npz"), "uint8", "chainer", 10, 1.0, False
-    )
+    return Work(str(folder / "dataset.npz"), str(folder / "model.npz"), "uint8", "chainer", 10, 1.0)
 
 
 def records(
@@ -132,7 +130,7 @@ def test_a_wrong_prediction_is_counted_unless_it_is_a_near_tie(work, images) -> 
 
 
 def test_latency_counts_from_the_records_timestamp(work, images) -> None:
-    worker = Worker(dataclasses.replace(work, paced=True))
+    worker = Worker(work)
     stamp_ms = time.time_ns() // 1_000_000 - 1234
     (row,) = infer_batch(worker, records(images, "uint8", 2, 5, stamp_ms=stamp_ms))
     pairs = np.frombuffer(row["latency_ms"], "<i4").reshape(-1, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from artifact_keys import keys
-from node_preflight import problems
+from node_preflight import problems, unreadable
 from testbed import kafka_uuid, machine_hosts, shell_words, systemd_words
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -25,6 +25,20 @@ def test_defaults_are_specified(role: Path) -> None:
     ]["main"]["options"]
     required = {name for name, option in options.items() if option.get("required")}
     assert defaults == set(options) - required
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_specified_defaults_are_those_of_the_role(role: Path) -> None:
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")) or {}
+    options = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))[
+        "argument_specs"
+    ]["main"]["options"]
+    fixed = {
+        name: value
+        for name, value in defaults.items()
+        if "{{" not in str(value) or "default" in options[name]
+    }
+    assert {name: options[name].get("default") for name in fixed} == fixed
 
 
 def test_the_docs_of_the_roles_are_fresh() -> None:
@@ -102,12 +116,17 @@ def wanted(**changes: object) -> dict:
         "apt": True,
         "root": False,
         "sudo": False,
+        "systemd": False,
+        "architecture": "x86_64",
+        "foreign": {"/data": []},
     }
     facts.update({key[6:]: value for key, value in changes.items() if key.startswith("facts_")})
     base: dict = {
         "facts": facts,
         "minors": ["3.10", "3.11"],
-        "spark_minors": {"w1": "3.11"},
+        "spark_minors": {"m1": "3.11", "w1": "3.11"},
+        "manager": "supervisor",
+        "leader": True,
         "group_names": ["spark_workers"],
         "address": "10.0.0.1",
         "ports": [{"variable": "spark_worker_port", "port": 7078}],
@@ -119,6 +138,7 @@ def wanted(**changes: object) -> dict:
         "sudo_works": False,
         "packages": [],
         "socket": "/run/s",
+        "secret": "/absent",
         "cpu_flags": ["sse4_2"],
     }
     base.update({key: value for key, value in changes.items() if not key.startswith("facts_")})
@@ -139,15 +159,52 @@ def test_a_good_node_has_no_problem() -> None:
         ({"memory_mb": 600, "hosts_here": 2}, "1024 MB are needed"),
         ({"facts_cpu_flags": ["sse2"]}, "the processor lacks sse4_2"),
         ({"socket": "/x" * 60}, "too long for a socket"),
-        ({"spark_minors": {"w1": "3.11", "w2": "3.12"}}, "the Spark nodes run Python 3.11, 3.12"),
+        (
+            {"spark_minors": {"m1": "3.11", "w1": "3.12", "w2": "3.11"}, "group_names": ["spark_masters"]},
+            "the Spark nodes run different Pythons (3.11 on m1, w2; 3.12 on w1)",
+        ),
+        ({"facts_architecture": "riscv64"}, "there are no wheels for riscv64: use a machine of x86_64 or aarch64"),
+        ({"facts_foreign": {"/data": ["photos"]}}, "/data was not made by the testbed and holds photos: give the testbed a directory"),
+        ({"manager": "systemd", "facts_root": True}, "w1 was not started by systemd: set node_service_manager: supervisor"),
+        ({"manager": "systemd", "facts_systemd": True}, "installing services needs root: set node_become: true"),
         ({"facts_python": {"minor": "3.9"}}, "runs Python 3.9 and the locks are for 3.10, 3.11"),
         ({"packages": ["openjdk-17-jre-headless"]}, "type: sudo apt-get install -y openjdk-17-jre-headless"),
         ({"packages": ["python3-venv"], "facts_os": {"id": "fedora", "version": "42", "name": "Fedora 42"}}, "Fedora 42 is not one"),
+        ({"packages": ["chrony"], "facts_os": {"id": "fedora", "version": "42", "name": "Fedora 42"}}, "or set node_clock_sync: false"),
     ],
 )  # fmt: skip
 def test_bad_nodes(changes: dict, part: str) -> None:
     (sentence,) = problems("w1", wanted(**changes))
     assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        ({"msg": "Missing sudo password"}, "w1: Ansible cannot become root there (Missing sudo password): allow sudo"),
+        ({"msg": "Task failed.\nmore", "module_stderr": "/bin/sh: 1: sudo: not found"}, "w1: Ansible cannot become root there"),
+        ({"msg": "The module interpreter '/x' was not found."}, "w1 has no usable Python (The module interpreter '/x' was not found.)"),
+        ({"msg": "Timed out\nlong"}, "w1 cannot be read: Timed out"),
+        ({}, "w1 cannot be read: no reason given"),
+    ],
+)  # fmt: skip
+def test_a_node_that_cannot_be_read(result: dict, sentence: str) -> None:
+    assert unreadable("w1", result).startswith(sentence)
+
+
+def test_a_secret_that_others_can_use(tmp_path: Path) -> None:
+    secret = tmp_path / "spark"
+    secret.touch(0o600)
+    master = {"group_names": ["spark_masters"], "secret": str(secret)}
+    assert problems("m1", wanted(**master)) == []
+    secret.chmod(0o640)
+    (sentence,) = problems("m1", wanted(**master))
+    assert sentence.endswith(f"(mode 040): type chmod 600 {secret}")
+
+
+def test_what_is_wrong_with_a_machine_is_said_once() -> None:
+    bad = {"facts_free_mb": {"/data": 10}, "memory_mb": 1, "leader": False}
+    assert problems("w1", wanted(**bad)) == []
 
 
 def test_our_own_listener_is_no_problem() -> None:

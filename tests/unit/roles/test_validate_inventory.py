@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.manager import VariableManager
 from validate_inventory import known_names, problems
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -39,10 +44,55 @@ def test_good_inventory_has_no_problem() -> None:
     assert check() == []
 
 
-def test_the_shipped_inventory_sets_only_known_names() -> None:
-    text = (ROLES.parent / "inventory/local/group_vars/all.yml").read_text(encoding="utf-8")
-    names = [line.split(":")[0] for line in text.splitlines() if line[:1].isalpha()]
-    assert [name for name in names if not name.startswith("ansible_") and name not in KNOWN] == []
+def shipped(name: str) -> tuple[dict, dict]:
+    """Groups and host variables of an inventory of the project, as Ansible reads them."""
+    loader = DataLoader()
+    inventory = InventoryManager(loader, [str(ROLES.parent / "inventory" / name)])
+    manager = VariableManager(loader, inventory)
+    hostvars = {
+        host.name: manager.get_vars(host=host, include_hostvars=False)
+        for host in inventory.get_hosts()
+    }
+    foreign = ("vars", "environment")
+    return inventory.get_groups_dict(), {
+        host: {key: value for key, value in values.items() if key not in foreign}
+        for host, values in hostvars.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["local", "lab", "paper"])
+def test_the_shipped_inventories_have_no_problem(name: str) -> None:
+    groups, hostvars = shipped(name)
+    assert hostvars
+    assert problems(groups, hostvars, KNOWN, 20) == []
+
+
+def test_the_nodes_of_the_paper_hold_what_they_run() -> None:
+    """8 GB that the kernel shows as a little less, and what the roles leave to the operating system."""
+    groups, hostvars = shipped("paper")
+    assert {group: len(hosts) for group, hosts in groups.items() if hosts} == {
+        "all": 10,
+        "kafka_controllers": 1,
+        "kafka_brokers": 4,
+        "spark_masters": 1,
+        "spark_workers": 4,
+    }
+    defaults = {
+        name: value
+        for role in ("node", "spark", "kafka")
+        for name, value in yaml.safe_load((ROLES / role / "defaults/main.yml").read_text()).items()
+    }
+    for host, values in hostvars.items():
+        of = {**defaults, **values}
+        heaps = {
+            "controller": [of["kafka_controller_heap_mb"]],
+            "broker": [of["kafka_heap_mb"]],
+            "master": [of["spark_daemon_memory_mb"], of["spark_driver_memory_mb"]],
+            "worker": [of["spark_daemon_memory_mb"], of["spark_worker_memory_mb"]],
+        }[host.split("-")[0]]
+        assert sum(heaps) + of["node_memory_reserve_mb"] <= 7800
+        assert ipaddress.ip_address(of["node_address"]) in ipaddress.ip_network("192.0.2.0/24")
+        assert ipaddress.ip_address(of["ansible_host"]) in ipaddress.ip_network("198.51.100.0/24")
 
 
 CASES = {
@@ -119,6 +169,13 @@ def test_wrong_groups(sentence: str) -> None:
         "c2": {"node_address": "127.0.10.2", "kafka_node_id": 2},
     }
     assert sentence in check(GROUP_CASES[sentence], **extra)
+
+
+def test_a_retired_host_needs_an_address_of_its_own() -> None:
+    assert check({"retired": ["b3"]}, b3={"node_address": "127.0.10.13"}) == []
+    assert check({"retired": ["b3"]}, b3={}) == [
+        "b3 has no node_address: set it to the address that the other nodes reach it at"
+    ]
 
 
 def test_too_few_forks() -> None:

@@ -1,4 +1,4 @@
-"""`lifelog topic`: create or delete the topic of one run."""
+"""`lifelog topic`: delete the topic of one run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
-    parser = subparsers.add_parser("topic", help="create or delete the topic of one run")
-    parser.add_argument("action", choices=("create", "delete"))
+    parser = subparsers.add_parser("topic", help="delete the topic of one run")
+    parser.add_argument("action", choices=("delete",))
     parser.add_argument("directory", type=Path, help="run directory that holds spec.json")
 
 
@@ -19,8 +19,5 @@ def run(args: argparse.Namespace) -> int:
     from lifelog import topics
 
     spec = json.loads((args.directory / "spec.json").read_text("utf-8"))
-    if args.action == "create":
-        topics.create_topic(spec)
-    else:
-        topics.delete_topic(spec)
+    topics.delete_topic(spec)
     return 0

@@ -1,4 +1,4 @@
-"""`lifelog verify`: judge one run by METHOD.md and write its run.json."""
+"""`lifelog verify`: judge one run by the rules and write its run.json."""
 
 from __future__ import annotations
 

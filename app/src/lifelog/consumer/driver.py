@@ -1,4 +1,4 @@
-"""The Spark driver of one run: start, calibrate, warm up, measure, drain, report.
+"""One run in the Spark driver: calibrate, warm up, measure, drain, report.
 
 Delivery: exactly the records of the topic, each inferred once; any deviation shows in the keys of
 the calls and is judged by `lifelog.verify`, not here.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from lifelog.bundle import load_dataset_bundle
+from lifelog.consumer.application import Application
 from lifelog.consumer.lag import LagMeter
-from lifelog.consumer.session import (
-    calibrate_workers,
-    make_session,
-    provenance,
-    start_query,
-    work_of,
-)
+from lifelog.consumer.session import provenance, start_query, work_of
 from lifelog.consumer.warmup import warm_up
 from lifelog.consumer.worker import CALL_SCHEMA
-from lifelog.jobs import Job, append_line, end_process_tree, write_json
+from lifelog.jobs import Job, append_line, write_json
 from lifelog.record import WARMUP_PRODUCER
 from lifelog.topics import leaders
 
@@ -144,30 +138,36 @@ class Consumer:
         self.report["stages_s"][name] = round(now - self._stage_started, 3)
         self._stage_started = now
 
-    def run(self) -> None:
-        """Run to the end; the caller reports an exception."""
+    def run(self, application: Application | None) -> Application:
+        """Run to the end, in the given application or a new one, and return that.
+
+        The caller reports an exception with `fail`, and the end with `finish`.
+        """
         spec, settings = self.spec, self.spec["settings"]
-        work = work_of(spec, self.bundles)
-        self.job.report(phase="starting", pid=os.getpid())
-        session = make_session(spec, self.jars)
+        self.job.report(phase="starting Spark", pid=os.getpid())
+        if application is None:
+            application = Application(spec, work_of(spec, self.bundles), self.jars)
+        session, work = application.session, application.work
         self.report |= provenance(session)
         self.stage("start")
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
-        calibration = calibrate_workers(session, work, spec["slots"])
-        expected = EXPECTED_SHARE * sum(row["images_per_s"] for row in calibration)
+        if not application.calibration:
+            application.calibrate(spec["slots"])
+        expected = EXPECTED_SHARE * application.expected_images_per_s
         # Paced load needs no cap: a backlog there is the finding.
         cap = max(
             settings["partitions"],
             int(settings["batch_cap_s"] * expected / settings["images_per_record"]),
         )
         self.report |= {
-            "calibration": calibration,
+            "calibration": application.calibration,
             "max_offsets_per_trigger": None if settings["mode"] == "paced" else cap,
         }
         self.stage("load")
         results = Results(self.output)
         lag = LagMeter(spec["bootstrap_servers"], spec["topic"], settings["partitions"])
-        session.streams.addListener(_listener(self.output, lag))
+        listener = _listener(self.output, lag)
+        session.streams.addListener(listener)
         query = start_query(
             session,
             spec,
@@ -183,18 +183,19 @@ class Consumer:
 
         self.job.report(phase="warming up")
         if settings["mode"] != "drain":
-            images = load_dataset_bundle(Path(work.dataset_file)).images
             self.report["warmup"] = warm_up(
                 spec,
-                images,
+                load_dataset_bundle(Path(work.dataset_file)).images,
                 expected,
                 lambda: results.warmup_images,
                 check,
+                application.warmup_rates,
             )
         self.stage("warm_up")
         self.job.report(phase="ready")
         self._measure(results, lag, check)
         query.stop()
+        session.streams.removeListener(listener)
         results.close()
         lag.close()
         self.report |= {
@@ -202,8 +203,21 @@ class Consumer:
             "executors": sorted(results.executors),
             "model_loads": len(results.workers),
         }
-        session.stop()
         self.stage("stop")
+        return application
+
+    def finish(self) -> None:
+        """Write the report and say that the run is done."""
+        write_json(self.output / "consumer.json", self.report)
+        self.job.report(phase="done")
+
+    def fail(self, error: Exception) -> None:
+        """Write the report and say why the run failed."""
+        # A Python worker's own error is the last line of what Spark reports.
+        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+        self.report["error"] = f"{type(error).__name__}: {lines[-1].strip()}"
+        write_json(self.output / "consumer.json", self.report)
+        self.job.report(phase="failed", error=self.report["error"])
 
     def _measure(self, results: Results, lag: LagMeter, check: Any) -> None:
         settings = self.spec["settings"]
@@ -235,6 +249,7 @@ class Consumer:
                     next_lag = 0.0
                     behind = lag.lag_records()
                 phase = "draining"
+                self.report["drained"] = behind <= 0
                 if behind <= 0:
                     self.stage("drain")
                     return
@@ -260,23 +275,3 @@ class Consumer:
         expected = sum(producer["images"] for producer in self.spec["producers"])
         idle_s = time.monotonic() - self._last_change
         return images >= expected or (images > 0 and idle_s > IDLE_S)
-
-
-def consume(directory: Path, bundles: Path, jars: Path) -> int:
-    """Run the consumer of the run in `directory`; 0 when it drained, else 1 with its error told."""
-    consumer = Consumer(directory, bundles, jars)
-    consumer.job.watch(end_process_tree)
-    try:
-        consumer.run()
-    except Exception as error:
-        # The boundary of the job: whatever it was must reach the control node as its reason.
-        # A Python worker's own error is the last line of what Spark reports.
-        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-        consumer.report["error"] = f"{type(error).__name__}: {lines[-1].strip()}"
-        write_json(consumer.output / "consumer.json", consumer.report)
-        consumer.job.report(phase="failed", error=consumer.report["error"])
-        sys.excepthook(*sys.exc_info())
-        end_process_tree()
-    write_json(consumer.output / "consumer.json", consumer.report)
-    consumer.job.report(phase="done")
-    return 0

@@ -35,7 +35,6 @@ def work_of(spec: dict[str, Any], bundles: Path) -> Work:
         engine=settings["engine"],
         images_per_call=settings["images_per_call"],
         emulated_call_ms=settings["emulated_call_ms"],
-        paced=settings["mode"] == "paced",
     )
 
 
@@ -50,10 +49,14 @@ def spark_conf(spec: dict[str, Any], jars: Path) -> dict[str, str]:
     settings = spec["settings"]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     conf = {
-        "spark.app.name": spec["topic"],
+        "spark.app.name": f"{spec['experiment']}-r{spec['repetition']:02d}",
+        # A task that is done again would infer its images again: it fails the run instead.
+        "spark.task.maxFailures": "1",
         "spark.driver.host": spec["driver_address"],
         "spark.driver.bindAddress": spec["driver_address"],
         "spark.driver.memory": f"{spec['driver_memory_mb']}m",
+        # The driver plans a few queries a second: compiling it a second time never pays.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.driver.extraClassPath": f"{jars}/*",
         "spark.executor.extraClassPath": f"{jars}/*",
         "spark.executor.cores": str(spec["cores_per_worker"]),
@@ -121,7 +124,7 @@ def start_query(
     if max_offsets_per_trigger is not None:
         options["maxOffsetsPerTrigger"] = str(max_offsets_per_trigger)
     options |= {key: str(value) for key, value in settings["source_options"].items()}
-    columns = ["key", "value", *(["timestamp"] if work.paced else [])]
+    columns = ["key", "value", *(["timestamp"] if settings["mode"] == "paced" else [])]
     return (
         session.readStream.format("kafka")
         .options(**options)
@@ -141,7 +144,10 @@ def provenance(session: Any) -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     versions = {"python": platform.python_version()}
-    for package in ("pyspark", "pyarrow", "numpy", "pandas", "chainer", "kafka-python", "lifelog"):
+    for package in (
+        *("pyspark", "pyarrow", "numpy", "pandas", "chainer", "onnxruntime"),
+        *("kafka-python", "lifelog"),
+    ):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -23,7 +23,7 @@ from lifelog.encodings import checksums, encoding
 from lifelog.engines import make_engine
 from lifelog.record import KEY_BYTES, KEY_DTYPE, expand_keys
 
-# Two best scores closer than this may swap with the size of the BLAS call (METHOD V5).
+# Two best scores closer than this may swap with the size of the BLAS call (rule V5).
 NEAR_TIE_MARGIN = 1e-4
 MOST_EXAMPLES = 100
 
@@ -69,7 +69,6 @@ class Work:
     engine: str
     images_per_call: int
     emulated_call_ms: float
-    paced: bool
 
 
 class Worker:
@@ -177,7 +176,7 @@ def get_worker(work: Work) -> Worker:
 
 
 def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Body of `mapInArrow`: columns key, value and, where paced, timestamp, in Kafka's order."""
+    """Body of `mapInArrow`: columns key, value and, for latencies, timestamp, in Kafka's order."""
     worker = get_worker(work)
     for batch in batches:
         rows = infer_batch(worker, batch)
@@ -204,7 +203,7 @@ def infer_batch(worker: Worker, batch: pa.RecordBatch) -> list[dict[str, Any]]:
     identities = np.frombuffer(key_bytes, KEY_DTYPE)
     stamps = (
         np.asarray(batch.column("timestamp").cast(pa.int64())) // 1000
-        if worker.work.paced
+        if "timestamp" in batch.schema.names
         else None
     )
     # Records of one size lie end to end as one matrix of images; a run of another size (the

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from lifelog.datasets.base import Dataset, split
-from lifelog.datasets.idx import read_idx
-
-STREAM_IMAGES = 2000
-SEED = 20260901
+from lifelog.datasets.base import Dataset
+from lifelog.datasets.mnist import KNOWN_SHA256, load_t10k
+from lifelog.datasets.source import Source
 
 
-def load(directory: Path | None = None) -> Dataset:
-    """Read the set from the package, or the same two files from `directory`."""
-    folder = directory or Path(__file__).parent / "data" / "mnist-t10k"
-    return split(
-        "mnist-t10k",
-        read_idx(folder / "t10k-images-idx3-ubyte.gz"),
-        read_idx(folder / "t10k-labels-idx1-ubyte.gz"),
-        STREAM_IMAGES,
-        SEED,
-    )
+def load(source: Source) -> Dataset:
+    """Read the set from the package, or the same two files from the source."""
+    if not source.location:
+        source = replace(source, location=str(Path(__file__).parent / "data" / "mnist-t10k"))
+    return load_t10k("mnist-t10k", source, KNOWN_SHA256["mnist"])

@@ -27,13 +27,13 @@ class ChainerEngine:
         chainer.config.train = False
         chainer.config.enable_backprop = False
         chainer.config.type_check = False
-        self._network = make_network(bundle.name, bundle.shape)
-        for path, parameter in self._network.namedparams():
+        self.network = make_network(bundle.name, bundle.shape, bundle.classes)
+        for path, parameter in self.network.namedparams():
             parameter.array[...] = bundle.weights[path]
 
     def scores(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores before softmax, float32 (n, classes)."""
-        result: NDArray[np.float32] = self._network(images).array
+        result: NDArray[np.float32] = self.network(images).array
         return result
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.int64]:

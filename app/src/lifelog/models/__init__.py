@@ -1,22 +1,23 @@
-"""Networks by name. Add your own as "package.module:function" of the image shape (h, w, c)."""
+"""Networks by name. Add your own as "package.module:function" of (h, w, c) and the classes."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from lifelog.errors import UserError
+from lifelog.byname import make, source_sha256
 
-MODELS = {"mlp": "lifelog.models.mlp:make"}
-CLASSES = 10
+MODELS = {"mlp": "lifelog.models.mlp:make", "cnn": "lifelog.models.cnn:make"}
 
 
-def make_network(name: str, shape: tuple[int, ...]) -> Any:
-    """An untrained Chainer network for images of `shape` (h, w, c), taking float32 (n, h*w*c)."""
-    module, _, attribute = MODELS.get(name, name).partition(":")
-    if not attribute:
-        raise UserError(
-            f"model {name!r} is unknown: choose one of {', '.join(MODELS)}, "
-            'or name your own as "package.module:function"'
-        )
-    return getattr(importlib.import_module(module), attribute)(shape)
+def make_network(name: str, shape: tuple[int, ...], classes: int) -> Any:
+    """An untrained Chainer network for images of `shape` (h, w, c).
+
+    It takes float32 (n, h*w*c), an image's rows one after the other and its channels together, and
+    gives scores (n, classes).
+    """
+    return make("model", name, MODELS, shape, classes)
+
+
+def network_sha256(name: str) -> str:
+    """Hash of the source of a network: an edited one is trained anew."""
+    return source_sha256("model", name, MODELS)

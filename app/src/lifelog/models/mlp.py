@@ -28,8 +28,6 @@ class MLP(chainer.Chain):  # type: ignore[misc]
         return self.l3(F.relu(self.l2(F.relu(self.l1(x)))))
 
 
-def make(shape: tuple[int, ...]) -> MLP:
+def make(shape: tuple[int, ...], classes: int) -> MLP:
     """The network for images of `shape` (h, w, c)."""
-    from lifelog.models import CLASSES
-
-    return MLP(math.prod(shape), CLASSES)
+    return MLP(math.prod(shape), classes)

@@ -13,7 +13,7 @@ from lifelog import chainer_shims  # noqa: F401  (before chainer)
 from lifelog.models import make_network
 
 # The recipe; a change of any of it trains anew.
-RECIPE = {"epochs": 6, "batch": 100, "alpha": 1e-3, "seed": 20260901, "version": 1}
+RECIPE = {"epochs": 6, "batch": 100, "alpha": 1e-3, "seed": 20260901, "version": 2}
 SHOW_EVERY_S = 2.0
 
 
@@ -21,6 +21,7 @@ def train(
     name: str,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
+    classes: int,
     show: Callable[[str], None],
     recipe: dict[str, Any] = RECIPE,
 ) -> dict[str, NDArray[np.float32]]:
@@ -30,19 +31,20 @@ def train(
 
     random = np.random.default_rng(recipe["seed"])
     np.random.seed(recipe["seed"])  # noqa: NPY002  Chainer's initialisers draw from it
-    network = make_network(name, images.shape[1:])
+    network = make_network(name, images.shape[1:], classes)
     optimizer = chainer.optimizers.Adam(alpha=recipe["alpha"])
     optimizer.setup(network)
-    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
     targets = labels.astype(np.int32)
     size = recipe["batch"]
     shown = time.monotonic()
     with chainer.using_config("train", True), chainer.using_config("enable_backprop", True):
         for epoch in range(recipe["epochs"]):
-            order = random.permutation(len(pixels))
+            order = random.permutation(len(images))
             for step, at in enumerate(range(0, len(order), size), 1):
                 chosen = order[at : at + size]
-                loss = F.softmax_cross_entropy(network(pixels[chosen]), targets[chosen])
+                # A batch at a time: all images as floats may not fit into memory.
+                pixels = images[chosen].reshape(len(chosen), -1) * np.float32(1 / 255)
+                loss = F.softmax_cross_entropy(network(pixels), targets[chosen])
                 network.cleargrads()
                 loss.backward()
                 optimizer.update()

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from collections import deque
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+# The topic may be made only now, by the host of the consumer.
+METADATA_TIMEOUT_S = 60.0
 FLUSH_TIMEOUT_S = 60.0
+# Bytes of values that a producer may have sent without an answer: the default of `buffer.memory` in
+# Kafka's own client. Without a bound, images of a saturated producer count as sent in its memory.
+BUFFER_BYTES = 32 * 1024 * 1024
+SETTLE_EVERY = 64
+# Longer than any run.
+METRICS_WINDOW_MS = 24 * 3600 * 1000
 
 
 class Client(Protocol):
@@ -14,6 +25,8 @@ class Client(Protocol):
 
     # Epoch nanoseconds at which the flush returned (0 before `close`).
     last_ack_ns: int
+    # `avg` and `max` in ms over the client's requests, after `close`; None with a `reason`.
+    request_latency_ms: dict[str, float | str | None]
 
     def send(
         self, number: int, partition: int, key: bytes, value: bytes, timestamp_ms: int
@@ -25,7 +38,7 @@ class Client(Protocol):
 
 
 class KafkaPython:
-    """kafka-python. Its futures resolve per batch, so only failures cost a callback."""
+    """kafka-python, with the bound on unsent bytes that its 3.x releases lack."""
 
     def __init__(self, servers: list[str], topic: str, settings: dict[str, Any]) -> None:
         from kafka import KafkaProducer
@@ -34,7 +47,11 @@ class KafkaPython:
         compression = settings["compression"]
         self._topic = topic
         self._unacknowledged: set[int] = set()
+        # Records that are not settled yet, as they were sent: number, bytes, future.
+        self._pending: deque[tuple[int, int, Any]] = deque()
+        self._pending_bytes = 0
         self.last_ack_ns = 0
+        self.request_latency_ms = _no_latency("the client was not closed")
         self._producer = KafkaProducer(
             bootstrap_servers=servers,
             acks=acks,
@@ -42,7 +59,9 @@ class KafkaPython:
             batch_size=settings["producer_batch_bytes"],
             linger_ms=settings["linger_ms"],
             compression_type=None if compression == "none" else compression,
-            max_block_ms=30_000,
+            max_block_ms=int(METADATA_TIMEOUT_S * 1000),
+            # Metrics of the whole run: the client's own window would forget all but its end.
+            metrics_sample_window_ms=METRICS_WINDOW_MS,
         )
         # Metadata is fetched now, not inside the first measured send.
         self._producer.partitions_for(topic)
@@ -50,20 +69,38 @@ class KafkaPython:
     def send(
         self, number: int, partition: int, key: bytes, value: bytes, timestamp_ms: int
     ) -> None:
-        """Queue one record; a failure is remembered by its number."""
-        self._producer.send(
+        """Queue one record; waits for the oldest ones while too many bytes are unsettled."""
+        future = self._producer.send(
             self._topic, value, key, partition=partition, timestamp_ms=timestamp_ms
-        ).add_errback(lambda _error: self._unacknowledged.add(number))
+        )
+        self._pending.append((number, len(value), future))
+        self._pending_bytes += len(value)
+        if number % SETTLE_EVERY == 0 or self._pending_bytes > BUFFER_BYTES:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Forget settled records from the oldest on; wait while more than BUFFER_BYTES are left."""
+        pending = self._pending
+        while pending and (pending[0][2].is_done or self._pending_bytes > BUFFER_BYTES):
+            number, size, future = pending[0]
+            try:
+                future.get(FLUSH_TIMEOUT_S)
+            except Exception:  # of any kind: the record has no acknowledgement
+                self._unacknowledged.add(number)
+            self._pending_bytes -= size
+            pending.popleft()
 
     def close(self) -> set[int]:
         """Flush; records that the flush could not settle count as not acknowledged."""
         from kafka.errors import KafkaTimeoutError
 
-        # After a timeout, closing fails what is still queued, and so calls the errbacks.
         with contextlib.suppress(KafkaTimeoutError):
             self._producer.flush(timeout=FLUSH_TIMEOUT_S)
         self.last_ack_ns = time.time_ns()
+        self.request_latency_ms = request_latency_ms(self._producer.metrics(raw=True))
+        # Closing fails what the flush has not settled.
         self._producer.close(timeout=1.0)
+        self._unacknowledged.update(n for n, _, f in self._pending if not f.succeeded())
         return self._unacknowledged
 
 
@@ -76,6 +113,9 @@ class ConfluentKafka:
         self._topic = topic
         self._failed: set[int] = set()
         self.last_ack_ns = 0
+        # Its statistics are one JSON text of every broker and partition at each interval, parsed in
+        # the thread that sends.
+        self.request_latency_ms = _no_latency("librdkafka's statistics are not asked for")
         self._queued = 0
         self._delivered = 0
         self._producer = Producer(
@@ -89,7 +129,12 @@ class ConfluentKafka:
                 "queue.buffering.max.messages": 200_000,
             }
         )
-        self._producer.list_topics(topic, timeout=30)
+        deadline = time.monotonic() + METADATA_TIMEOUT_S
+        # Unlike kafka-python it does not wait for a topic that is being made.
+        while self._producer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic].error:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"there is no topic {topic} after {METADATA_TIMEOUT_S:g} s")
+            time.sleep(0.2)
 
     def send(
         self, number: int, partition: int, key: bytes, value: bytes, timestamp_ms: int
@@ -130,6 +175,26 @@ class ConfluentKafka:
                 "the unreported ones can be counted neither as acknowledged nor as failed"
             )
         return self._failed
+
+
+def request_latency_ms(metrics: Mapping[Any, Any] | None) -> dict[str, float | str | None]:
+    """Mean and longest time from a request to its answer, in ms, of kafka-python's raw metrics.
+
+    Nearly all of a producer's requests are produce requests; the few others count as well.
+    """
+    found = {
+        name.name: float(metric.value())
+        for name, metric in (metrics or {}).items()
+        if name.group == "producer-metrics" and name.name.startswith("request-latency-")
+    }
+    average, longest = (found.get(f"request-latency-{kind}") for kind in ("avg", "max"))
+    if average is None or longest is None or not math.isfinite(longest):
+        return _no_latency("no request was answered")
+    return {"avg": round(average, 3), "max": round(longest, 3)}
+
+
+def _no_latency(reason: str) -> dict[str, float | str | None]:
+    return {"avg": None, "max": None, "reason": reason}
 
 
 def make_client(servers: list[str], topic: str, settings: dict[str, Any]) -> Client:

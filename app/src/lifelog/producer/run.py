@@ -15,14 +15,23 @@ from typing import Any
 
 from lifelog.bundle import load_dataset_bundle
 from lifelog.encodings import encoding
-from lifelog.jobs import Job, end_process_tree, read_json, write_json
+from lifelog.jobs import (
+    Job,
+    end_process_tree,
+    lease_left_s,
+    read_json,
+    watch,
+    write_json,
+    yield_cpu,
+)
 from lifelog.producer.clients import Client, make_client
 from lifelog.producer.ranges import to_ranges
 from lifelog.record import pack_key, start_index
 
 REPORT_EVERY_NS = 500_000_000
-# A record due later than this is not slept for by spinning: sleep() is accurate to about 0.1 ms.
-SHORTEST_SLEEP_S = 0.0002
+# A paced producer sleeps no shorter than this, then sends all that is due: a wake-up for each record
+# costs several times what the record does. Latency counts from the scheduled time all the same.
+TICK_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +90,15 @@ def send_load(client: Client, load: Load, source: Source, progress: Any) -> Sent
             timestamp_ns = now
         else:
             timestamp_ns = load.start_ns + int(sent.images * interval_ns)
-            if load.end_ns is not None and max(now, timestamp_ns) >= load.end_ns:
+            late_s = (now - timestamp_ns) / 1e9
+            if load.end_ns is not None and (
+                timestamp_ns >= load.end_ns or now >= load.end_ns + TICK_S * 1e9
+            ):
                 break
-            early_s = (timestamp_ns - now) / 1e9
-            if early_s > SHORTEST_SLEEP_S:
-                time.sleep(early_s)
-            elif -early_s * 1e3 > sent.max_late_ms:
-                sent.max_late_ms = -early_s * 1e3
+            if late_s < 0:
+                time.sleep(max(-late_s, TICK_S))
+            elif late_s * 1e3 > sent.max_late_ms:
+                sent.max_late_ms = late_s * 1e3
         index = (first + sent.images) % source.count
         client.send(
             number,
@@ -180,6 +191,7 @@ def _produce(spec: dict[str, Any], own: dict[str, Any], run: Path, bundles: Path
         "scheduled_by_end": scheduled,
         "sent_by_end": sent.by_end,
         "max_late_ms": round(sent.max_late_ms, 3),
+        "request_latency_ms": client.request_latency_ms,
         "cpu_s": cpu_s,
         "wall_s": wall_s,
         "error": None,
@@ -208,9 +220,11 @@ def _image_ranges(records: set[int], images_per_record: int, sent: int) -> list[
 def run_producers(directory: Path, bundles: Path, host: str) -> int:
     """Run this host's producers to their end; returns 0 when each wrote a good report."""
     job = Job(directory, "producers")
-    job.watch(end_process_tree)
+    watch(lambda: lease_left_s(directory), job.end_without_lease)
     own = [p for p in job.spec["producers"] if p["host"] == host]
     job.report(phase="starting", pid=os.getpid(), producers=len(own))
+    if any(p["yields_cpu"] for p in own):
+        yield_cpu()
     context = multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=produce, args=(job.spec, p, str(directory), str(bundles)))

@@ -1,1 +1,1 @@
-"""Statistics of METHOD.md, pure: no files, no clock, no Spark; a random generator is passed in."""
+"""Statistics, pure: no files, no clock, no Spark; a random generator is passed in."""

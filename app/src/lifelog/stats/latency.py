@@ -1,4 +1,4 @@
-"""Latency percentiles of one run, from one full histogram (METHOD V9)."""
+"""Latency percentiles of one run, from one full histogram (rule V9)."""
 
 from __future__ import annotations
 

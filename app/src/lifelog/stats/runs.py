@@ -10,7 +10,7 @@ import numpy as np
 
 from lifelog.stats.student import t_quantile
 
-# Fewer valid runs than this support no claim (METHOD, arithmetic).
+# Fewer valid runs than this support no claim.
 MIN_RUNS_FOR_CLAIM = 5
 
 

@@ -1,4 +1,4 @@
-"""Is the series steady, and from where on (METHOD V8)? Warm-up is tested, not assumed."""
+"""Is the series steady, and from where on (rule V8)? Warm-up is tested, not assumed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelog.stats.rate import block_inflation, corrected_correlation
 from lifelog.stats.student import t_quantile
 
 GROUP = 5
 # Ours: fewer groups of five than this say nothing about where a warm-up ends.
 MIN_GROUPS = 8
-# The last groups are never the whole of what is left: few values agree by chance.
-_KEPT_GROUPS = 4
-# Ours: scores this much above the least count as alike.
-_ALIKE = 0.2
+# Ours: how many standard errors the front must differ from the rest to be called a warm-up.
+_EVIDENCE = 2.5
+# Ours: cut this share more, for the tail of a warm-up that is smaller than the noise.
+_MARGIN = 1 / 3
 _HALF_BLOCKS = 5
-# Ours: a sound run is not thrown away once in twenty times.
-_LEVEL = 0.99
+# Degrees of freedom of a variance from the successive differences of ten values, about 2 * 9**2 / 26.
+_FREEDOM = 6
+# Ours: with the cuts, a sound run is thrown away in less than one case of twenty.
+_LEVEL = 0.975
+# Ours: what is more correlated than this is a drift, and no noise that could excuse one.
+_MOST_CORRELATION = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,13 @@ class Steady:
 def mser5(series: Sequence[float] | NDArray[np.float64]) -> int:
     """Values to cut at the front so that the mean of the rest is known best.
 
-    MSER-5: minimise sum((y - mean)**2) / m**2 over the m means of five that are left. (White, "An
-    effective truncation heuristic for bias reduction in simulation output", 1997; White, Cobb,
-    Spratt 2000.) Of cuts that score nearly alike the earliest is taken: the least score alone often
-    cuts steady series late, by chance, and their intervals then cover too little. ValueError where
-    there are fewer than MIN_GROUPS groups of five.
+    MSER-5: minimise sum((y - mean)**2) / m**2 over the m means of five that are left, at least half
+    of all. (White, "An effective truncation heuristic for bias reduction in simulation output",
+    1997; White, Cobb, Spratt 2000.) Of cuts that score alike the earliest is taken: a variance of m
+    values has a relative standard error of sqrt(2 / m), and the least of many is often late by
+    chance. One group more is cut, which may hold the end of the warm-up: more than half in all
+    where the least score stands at the half. ValueError where there are fewer than MIN_GROUPS
+    groups of five.
     """
     groups = len(series) // GROUP
     if groups < MIN_GROUPS:
@@ -51,17 +58,36 @@ def mser5(series: Sequence[float] | NDArray[np.float64]) -> int:
     # A remainder stands at the front, where a warm-up would be.
     spare = len(series) - groups * GROUP
     y = np.asarray(series, float)[spare:].reshape(groups, GROUP).mean(axis=1)
-    scores = np.array(
-        [
-            float(np.sum((y[cut:] - y[cut:].mean()) ** 2)) / (groups - cut) ** 2
-            for cut in range(groups - _KEPT_GROUPS + 1)
-        ]
-    )
-    best = int(np.flatnonzero(scores <= scores.min() * (1 + _ALIKE))[0])
-    if not best:
+    y -= y.mean()
+    left = np.arange(groups, 0, -1)
+    sums, squares = (np.cumsum(values[::-1])[::-1] for values in (y, y**2))
+    scores = ((squares - sums**2 / left) / left**2)[: groups - groups // 2 + 1]
+    least = int(scores.argmin())
+    # Numbers that are equal but for rounding have no best cut: the first will do.
+    alike = scores[least] * (1 + math.sqrt(2 / left[least])) + 1e-12 * squares[0] / groups**2
+    best = int(np.flatnonzero(scores <= alike)[0])
+    return (best + 1) * GROUP + spare if best else 0
+
+
+def warm_up(series: NDArray[np.float64]) -> int:
+    """MSER-5's cut and a third more, where what it cuts differs from the rest beyond noise; else 0.
+
+    The cut that leaves the least variance is often one of a steady series, by chance. Taken as it
+    is, it picks the quietest part of such a run, whose interval then covers too little, and throws
+    away what the interval needs.
+    """
+    cut = mser5(series)
+    if not cut:
         return 0
-    # The group after the cut may still hold the end of the warm-up.
-    return (best + 1) * GROUP + spare
+    n, rest = len(series), series[cut:]
+    rho = min(max(corrected_correlation(rest), 0.0), _MOST_CORRELATION)
+    # Variance of a long mean of an AR(1) series, times its length.
+    variance = float(rest.var(ddof=1)) * (1 + rho) / (1 - rho)
+    spread = math.sqrt(variance * (1 / cut + 1 / (n - cut)))
+    difference = abs(float(series[:cut].mean() - rest.mean()))
+    if difference <= _EVIDENCE * spread + _tolerance(series):
+        return 0
+    return cut + int(cut * _MARGIN)
 
 
 def steady_state(series: Sequence[float] | NDArray[np.float64]) -> Steady:
@@ -74,35 +100,37 @@ def steady_state(series: Sequence[float] | NDArray[np.float64]) -> Steady:
         return Steady(
             0, f"{len(x)} micro-batches are too few to test, {MIN_GROUPS * GROUP} are needed"
         )
-    cut = mser5(x)
+    cut = warm_up(x)
     if cut > len(x) / 2:
         return Steady(cut, f"warm-up takes {cut} of {len(x)} micro-batches, more than half")
     rest = x[cut:]
     middle = len(rest) // 2
-    first, second = _block_means(rest[:middle]), _block_means(rest[middle:])
-    difference = float(second.mean() - first.mean())
-    spread = math.sqrt(_noise_variance(first, second) * 2 / _HALF_BLOCKS)
-    half_width = t_quantile(2 * (_HALF_BLOCKS - 1), _LEVEL) * spread
-    # Equal numbers differ by rounding when averaged.
-    tolerance = 1e-9 * abs(float(rest.mean()))
-    if abs(difference) > half_width + tolerance:
-        share = difference / float(first.mean()) if first.mean() else math.inf
+    halves = [_block_means(rest[:middle]), _block_means(rest[middle:])]
+    difference = float(halves[1].mean() - halves[0].mean())
+    if abs(difference) > _half_width(rest, np.concatenate(halves)) + _tolerance(rest):
+        first = float(halves[0].mean())
+        share = difference / first if first else math.inf
         return Steady(cut, f"no steady state: the second half differs by {share:+.1%}")
     return Steady(cut, None)
 
 
-def _noise_variance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Variance of a block's mean, without what sets the halves apart.
+def _half_width(series: NDArray[np.float64], blocks: NDArray[np.float64]) -> float:
+    """Half-width of the interval of the difference of halves, from the means of their blocks.
 
-    A step between the halves is no noise, and neither is a trend through both, which would hide
-    itself by spreading the blocks of each half: the smaller of the two estimates is taken.
+    A step or a trend must not hide itself by passing for noise. So the variance of blocks comes
+    from their successive differences, of which a step concerns one (von Neumann et al., "The mean
+    square successive difference", 1941), and the correlation is a mean over parts of the series.
     """
-    within_halves = float(first.var(ddof=1) + second.var(ddof=1)) / 2
-    blocks = np.concatenate([first, second])
-    place = np.arange(len(blocks), dtype=float)
-    residuals = blocks - np.polyval(np.polyfit(place, blocks, 1), place)
-    around_a_line = float(residuals @ residuals) / (len(blocks) - 2)
-    return min(within_halves, around_a_line)
+    variance = float(np.mean(np.diff(blocks) ** 2)) / 2
+    parts = np.array_split(series, _HALF_BLOCKS)
+    rho = float(np.mean([corrected_correlation(part) for part in parts]))
+    variance *= block_inflation(min(rho, _MOST_CORRELATION), len(series) / len(blocks))
+    return t_quantile(_FREEDOM, _LEVEL) * math.sqrt(variance * 2 / _HALF_BLOCKS)
+
+
+def _tolerance(series: NDArray[np.float64]) -> float:
+    """Equal numbers differ by rounding when averaged."""
+    return 1e-9 * abs(float(series.mean()))
 
 
 def _block_means(series: NDArray[np.float64]) -> NDArray[np.float64]:

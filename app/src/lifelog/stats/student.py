@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=256)
 def t_quantile(degrees_of_freedom: float, level: float = 0.95) -> float:
     """Half-width factor of a two-sided interval of that level (2.26 for 9 degrees, 95 %)."""
     # Imported late: it takes a second, and not every command needs it.

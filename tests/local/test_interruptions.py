@@ -1,0 +1,116 @@
+"""A run that is interrupted: everything of it ends, it is invalid with its reason, the next is sound."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+from cluster import Testbed
+
+from lifelog.jobs import LEASE_S, read_json
+
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"not within {timeout_s:.0f} s: {what}")
+
+
+def jobs_of_runs(bed: Testbed) -> list[str]:
+    """Command lines of all processes that belong to a run of this testbed."""
+    runs = str(bed.state / "local/data/runs")
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command = " ".join(process.cmdline())
+            if runs in command or (str(bed.state) in command and "pyspark.daemon" in command):
+                found.append(command)
+        except psutil.Error:
+            continue
+    return found
+
+
+def start(bed: Testbed, settings: str, run: str = "r01") -> subprocess.Popen[str]:
+    """Start the experiment and return when the producers of a run send."""
+    options = [*bed.experiment_options("interrupted"), "-e", f"set={settings}"]
+    play = subprocess.Popen(
+        bed.command("playbooks/app.yml", *options), cwd=bed.project, text=True,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def measuring() -> bool:
+        assert play.poll() is None, play.communicate()[0][-4000:]
+        files = bed.runs_directory.glob(f"interrupted-*{run}*/consumer.status.json")
+        return any(s and s["phase"] == "measuring" for s in map(read_json, files))
+
+    try:
+        wait_for(measuring, "the producers send", 500)
+    except BaseException:
+        play.kill()
+        raise
+    return play
+
+
+def test_a_sweep_that_was_killed_goes_on_where_it_was(testbed: Testbed) -> None:
+    play = start(testbed, "repetitions=2", "r02")
+    before = {p: p.read_bytes() for p in testbed.results.rglob("run.json")}
+    assert any("interrupted/saturation-r01-a01" in str(path) for path in before)
+    os.killpg(play.pid, signal.SIGINT)
+    assert play.wait(60) != 0
+    wait_for(lambda: not jobs_of_runs(testbed), "the jobs end", LEASE_S + 60)
+    again = testbed.experiment("interrupted", "-e", "set=repetitions=2")
+    assert again.returncode == 0, again.stdout[-4000:]
+    assert "goes on with the sweep" in again.stdout
+    assert "1 of 2 runs are done" in again.stdout
+    assert {p: p.read_bytes() for p in before} == before
+    runs = testbed.runs("interrupted")
+    assert {name: run["valid"] for name, run in runs.items()} == {
+        "saturation-r01-a01": True,
+        "saturation-r02-a01": False,
+        "saturation-r02-a02": True,
+    }
+    assert "interrupted" in runs["saturation-r02-a01"]["invalid_reasons"][0]
+    # What the killed playbook left on the nodes is swept up.
+    left = [
+        *testbed.runs_directory.iterdir(),
+        *testbed.state.glob("local/data/kafka/*/data/interrupted-*"),
+    ]
+    assert [path for path in left if not path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("victim", "reason", "attempts"), [("consumer", "consumer: ", 2), ("producer", "producer ", 1)]
+)
+def test_a_killed_job_makes_its_run_invalid_and_only_that(
+    testbed: Testbed, victim: str, reason: str, attempts: int
+) -> None:
+    earlier = set(testbed.runs("interrupted"))
+    play = start(testbed, f"max_attempts={attempts}")
+    name = "consumer" if victim == "consumer" else "producers"
+    # An earlier interruption may have left a directory, but no process.
+    pids = [int(f.read_text()) for f in testbed.runs_directory.glob(f"interrupted-*/{name}.pid")]
+    process = psutil.Process(next(pid for pid in pids if psutil.pid_exists(pid)))
+    if victim == "producer":
+        # A child is one producer: the job itself goes on, and must tell.
+        process = next(c for c in process.children() if "spawn_main" in " ".join(c.cmdline()))
+    process.kill()
+    output = play.communicate(timeout=500)[0]
+    # Repeated where it may be: then the experiment has its valid run.
+    assert (play.returncode == 0) == (attempts > 1), output[-3000:]
+    runs = [r for n, r in testbed.runs("interrupted").items() if n not in earlier]
+    assert [run["valid"] for run in runs] == [False, True][:attempts]
+    reasons = runs[0]["invalid_reasons"]
+    assert any(r.startswith("failed: ") and reason in r for r in reasons), reasons
+    assert "Traceback" not in output
+    wait_for(lambda: not jobs_of_runs(testbed), "the jobs end", 30)

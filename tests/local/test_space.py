@@ -1,0 +1,34 @@
+"""Runs leave nothing on the nodes: the space that they use is given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cluster import Testbed
+
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
+# Logs of services and Kafka's metadata grow a little with each run, and are rotated.
+ALLOWED_MB = 8
+
+
+def used_mb(folder: Path) -> float:
+    """Space that the files below a folder take."""
+    return sum(p.lstat().st_blocks for p in folder.rglob("*") if p.is_file()) * 512 / 1e6
+
+
+def test_three_runs_leave_disk_use_flat(testbed: Testbed) -> None:
+    local = testbed.state / "local"
+    assert testbed.experiment("fixed").returncode == 0
+    # Applications of interrupted runs are Spark's own to clean up, an hour later.
+    known = set(local.glob("data/spark/*/work/app-*"))
+    before = used_mb(local / "data") + used_mb(local / "log")
+    done = testbed.experiment("fixed", "-e", "set=repetitions=3", timeout_s=800)
+    assert done.returncode == 0, done.stdout[-4000:]
+    left = [
+        *testbed.runs_directory.iterdir(),
+        *local.glob("data/kafka/*/data/fixed-*"),
+        *(set(local.glob("data/spark/*/work/app-*")) - known),
+    ]
+    assert [path for path in left if not path.name.startswith(".")] == []
+    assert used_mb(local / "data") + used_mb(local / "log") - before < ALLOWED_MB
