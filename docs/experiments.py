@@ -13,12 +13,12 @@ sys.path.insert(0, str(PROJECT / "app/src"))
 
 from lifelog.datasets import DATASETS  # noqa: E402
 from lifelog.engines import ENGINES  # noqa: E402
+from lifelog.experiment.schema import _File  # noqa: E402
+from lifelog.experiment.searchrules import SearchRules  # noqa: E402
+from lifelog.experiment.settings import Settings  # noqa: E402
+from lifelog.experiment.yamlfile import load_document  # noqa: E402
 from lifelog.models import MODELS  # noqa: E402
 from lifelog.report.notes import RULES  # noqa: E402
-from lifelog.schema import _File  # noqa: E402
-from lifelog.searchrules import SearchRules  # noqa: E402
-from lifelog.settings import Settings  # noqa: E402
-from lifelog.yamlfile import load_document  # noqa: E402
 
 # In words, where the schema's own are not for people.
 ALLOWED = {

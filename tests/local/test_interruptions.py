@@ -13,7 +13,7 @@ import psutil
 import pytest
 from cluster import Testbed
 
-from lifelog.jobs import LEASE_S, read_json
+from lifelog.node.jobs import LEASE_S, read_json
 
 pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
 

@@ -103,6 +103,6 @@ def _missing(kind: str, name: str, path: str) -> UserError:
 
 def _nearest(name: str, known: list[str]) -> str:
     # Imported here: workers have no use for the YAML reader.
-    from lifelog.yamlfile import nearest
+    from lifelog.experiment.yamlfile import nearest
 
     return nearest(name, known)

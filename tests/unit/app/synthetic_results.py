@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from synthetic_run import START_NS, SyntheticRun
 
-from lifelog.verify import verify
+from lifelog.verification.verify import verify
 
 SECOND = 1_000_000_000
 HOSTS = ("broker-1", "broker-2", "worker-1", "worker-2")

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifelog.consumer.worker import CALL_SCHEMA
+from lifelog.experiment.settings import Settings
 from lifelog.record import KEY_DTYPE, start_index
-from lifelog.settings import Settings
 
 START_NS = 1_800_000_000_000_000_000
 SCHEMA = pa.schema([("batch", pa.int64()), *CALL_SCHEMA])

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_experiment import BUNDLE, cluster
 from synthetic_run import SyntheticRun
-from test_plan import BUNDLE, cluster
 
 from lifelog import cli
 from lifelog.errors import UserError
@@ -165,7 +165,7 @@ def test_each_kind_of_error_has_its_exit(
     def fail(_directory: Path) -> None:
         raise error
 
-    monkeypatch.setattr("lifelog.verify.verify", fail)
+    monkeypatch.setattr("lifelog.verification.verify.verify", fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert cli.main(["verify", "x"]) == status
     shown = capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lifelog.encodings import ENCODINGS, checksums, encoding
 from lifelog.errors import UserError
-from lifelog.settings import Settings
+from lifelog.experiment.settings import Settings
 
 
 @pytest.mark.parametrize("name", ENCODINGS)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_plan import cluster
+from sample_experiment import cluster
 
 from lifelog import cli
 from lifelog.bundle import load_dataset_bundle, load_model_bundle
 from lifelog.datasets import load_dataset
 from lifelog.engines import make_engine
 from lifelog.errors import UserError
+from lifelog.experiment.plan import build_spec, choose_bundle, image_values
+from lifelog.experiment.schema import load_experiment
+from lifelog.experiment.settings import Settings
 from lifelog.models import train
-from lifelog.plan import build_spec, choose_bundle, image_values
 from lifelog.prepare import Wanted, prepare, wanted_by
-from lifelog.schema import load_experiment
-from lifelog.settings import Settings
 
 # The real images to stream, with few to train on.
 DATASET = """

@@ -20,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from lifelog.collect import pack, unpack
+    from lifelog.node.collect import pack, unpack
 
     if args.action == "unpack":
         unpack(args.path)

@@ -19,8 +19,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from lifelog.comparison import compare, load_side
-    from lifelog.comparisontable import show
+    from lifelog.report.comparisontable import show
+    from lifelog.results.comparison import compare, load_side
 
     found = compare(load_side(args.first), load_side(args.second))
     show(found)

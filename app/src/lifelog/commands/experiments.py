@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lifelog.schema import Experiment, Point
+    from lifelog.experiment.schema import Experiment, Point
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 def list_experiments(directory: Path, cluster_file: Path | None) -> list[str]:
     """One line per experiment file; a faulty one shows its fault instead of its title."""
     from lifelog.errors import UserError
-    from lifelog.placement import load_cluster
-    from lifelog.schema import load_experiment
+    from lifelog.experiment.placement import load_cluster
+    from lifelog.experiment.schema import load_experiment
 
     cluster = None if cluster_file is None else load_cluster(cluster_file)
     paths = sorted(directory.glob("*.yml"))
@@ -73,13 +73,13 @@ def show_experiment(args: argparse.Namespace) -> list[str]:
     import time
 
     from lifelog.errors import UserError
-    from lifelog.estimate import disk_bytes_per_broker, duration_estimate_s
-    from lifelog.placement import load_cluster
-    from lifelog.plan import run_order
-    from lifelog.schema import find_experiment, load_experiment
-    from lifelog.search import expected
-    from lifelog.searchrules import TRIAL
-    from lifelog.sweepplan import plan_sweep, wish
+    from lifelog.experiment.estimate import disk_bytes_per_broker, duration_estimate_s
+    from lifelog.experiment.placement import load_cluster
+    from lifelog.experiment.plan import run_order
+    from lifelog.experiment.schema import find_experiment, load_experiment
+    from lifelog.experiment.searchrules import TRIAL
+    from lifelog.sweep.plan import plan_sweep, wish
+    from lifelog.sweep.search import expected
 
     cluster = None if args.cluster is None else load_cluster(args.cluster)
     path = find_experiment(args.experiment, args.experiments_dir)
@@ -123,7 +123,7 @@ def _point(experiment: Experiment, name: str) -> Point:
     """A point of the file; of a search, a trial by its own name."""
     from dataclasses import replace
 
-    from lifelog.searchrules import SEED, TRIAL
+    from lifelog.experiment.searchrules import SEED, TRIAL
 
     if experiment.search is None or name == SEED:
         return experiment.point(name)

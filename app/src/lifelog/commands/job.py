@@ -37,11 +37,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from lifelog.jobs import detach, stop_jobs
+    from lifelog.node.jobs import detach, stop_jobs
 
     if args.action == "consume":
         from lifelog.consumer.serve import hand_over
-        from lifelog.topics import create_topic
+        from lifelog.node.topics import create_topic
 
         create_topic(json.loads((args.directory / "spec.json").read_text("utf-8")))
         hand_over(args.directory, args.session, args.bundles, args.jars)
@@ -63,8 +63,8 @@ def _sweep(runs: Path, host: str) -> None:
     import shutil
 
     from lifelog.errors import UserError
-    from lifelog.jobs import abandoned, read_json, stop_jobs
-    from lifelog.topics import delete_topic
+    from lifelog.node.jobs import abandoned, read_json, stop_jobs
+    from lifelog.node.topics import delete_topic
 
     for directory in abandoned(runs, host):
         stop_jobs(directory)

@@ -48,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
     import time
     from dataclasses import asdict
 
-    from lifelog.estimate import disk_bytes_per_broker
-    from lifelog.placement import load_cluster
-    from lifelog.plan import image_values
-    from lifelog.schema import find_experiment, load_experiment
-    from lifelog.sweeplock import holder
-    from lifelog.sweepplan import plan_sweep, wish
+    from lifelog.experiment.estimate import disk_bytes_per_broker
+    from lifelog.experiment.placement import load_cluster
+    from lifelog.experiment.plan import image_values
+    from lifelog.experiment.schema import find_experiment, load_experiment
+    from lifelog.sweep.lock import holder
+    from lifelog.sweep.plan import plan_sweep, wish
 
     cluster = load_cluster(args.cluster)
     path = find_experiment(args.experiment, args.experiments_dir)

@@ -30,11 +30,11 @@ def run(args: argparse.Namespace) -> int:
     """
     import json
 
-    from lifelog.placement import load_cluster
-    from lifelog.plan import check_points
+    from lifelog.experiment.placement import load_cluster
+    from lifelog.experiment.plan import check_points
+    from lifelog.experiment.schema import find_experiment, load_experiment
     from lifelog.prepare import Wanted, prepare, wanted_by
-    from lifelog.schema import find_experiment, load_experiment
-    from lifelog.sweepplan import wish
+    from lifelog.sweep.plan import wish
 
     def show(line: str) -> None:
         print(line, flush=True)

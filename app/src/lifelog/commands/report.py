@@ -22,17 +22,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 when a point ended without its valid runs, after everything is written."""
     from lifelog.report.html import write_report
-    from lifelog.results import (
+    from lifelog.report.table import show
+    from lifelog.results.directory import read_results, trial_outcome
+    from lifelog.results.summary import (
         latest_settings,
         newest_attempts,
         read_claims,
         summarise,
         write_summary,
     )
-    from lifelog.resultsdir import read_results, trial_outcome
-    from lifelog.search import latest_search, sustainable
-    from lifelog.sweepend import end_sweep
-    from lifelog.table import show
+    from lifelog.sweep.end import end_sweep
+    from lifelog.sweep.search import latest_search, sustainable
 
     results = read_results(args.directory)
     runs = latest_search(latest_settings(results.runs))

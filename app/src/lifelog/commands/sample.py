@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     import os
 
-    from lifelog.sampler import NICENESS, sample_machine
+    from lifelog.node.sampler import NICENESS, sample_machine
 
     os.nice(NICENESS)
     reason = sample_machine(args.directory, args.interface_of, args.limit, args.replica_lag)

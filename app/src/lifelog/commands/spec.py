@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     import json
     import sys
 
-    from lifelog.plan import NoSourceError
-    from lifelog.schema import find_experiment
+    from lifelog.experiment.plan import NoSourceError
+    from lifelog.experiment.schema import find_experiment
 
     path = find_experiment(args.experiment, args.experiments_dir)
     try:
@@ -53,13 +53,13 @@ def open_run(
     import shutil
 
     from lifelog.errors import UserError
-    from lifelog.jobs import write_json
-    from lifelog.placement import load_cluster
-    from lifelog.plan import build_spec, point_of, resolve_rate
-    from lifelog.schema import load_experiment
-    from lifelog.search import with_trial
-    from lifelog.sweep import digest
-    from lifelog.sweepfile import note_opened, read_sweep
+    from lifelog.experiment.placement import load_cluster
+    from lifelog.experiment.plan import build_spec, point_of, resolve_rate
+    from lifelog.experiment.schema import load_experiment
+    from lifelog.node.jobs import write_json
+    from lifelog.sweep.cells import digest
+    from lifelog.sweep.file import note_opened, read_sweep
+    from lifelog.sweep.search import with_trial
 
     cluster = load_cluster(cluster_file)
     experiment = load_experiment(path, overrides, cluster)

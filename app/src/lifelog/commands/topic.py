@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from lifelog import topics
+    from lifelog.node import topics
 
     spec = json.loads((args.directory / "spec.json").read_text("utf-8"))
     topics.delete_topic(spec)

@@ -18,10 +18,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run the command; a run that is invalid was verified all the same (exit 0)."""
     if args.unpack:
-        from lifelog.collect import unpack
+        from lifelog.node.collect import unpack
 
         unpack(args.directory)
-    from lifelog.verify import verify
+    from lifelog.verification.verify import verify
 
     result = verify(args.directory)
     for reason in result["invalid_reasons"]:

@@ -1,7 +1,7 @@
 """One run in the Spark driver: calibrate, warm up, measure, drain, report.
 
 Delivery: exactly the records of the topic, each inferred once; any deviation shows in the keys of
-the calls and is judged by `lifelog.verify`, not here.
+the calls and is judged by `lifelog.verification.verify`, not here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from lifelog.consumer.lag import LagMeter
 from lifelog.consumer.session import provenance, start_query, work_of
 from lifelog.consumer.warmup import warm_up
 from lifelog.consumer.worker import CALL_SCHEMA
-from lifelog.jobs import Job, append_line, write_json
+from lifelog.node.jobs import Job, append_line, write_json
+from lifelog.node.topics import leaders
 from lifelog.record import WARMUP_PRODUCER
-from lifelog.topics import leaders
 
 RATE_OVER_S = 5.0
 STATUS_EVERY_S = 0.5

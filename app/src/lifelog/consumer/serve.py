@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lifelog.consumer.application import Application, application_key
 from lifelog.consumer.driver import Consumer
-from lifelog.jobs import (
+from lifelog.node.jobs import (
     Job,
     detach,
     end_process_tree,

@@ -15,7 +15,7 @@ from typing import Any
 
 from lifelog.bundle import load_dataset_bundle
 from lifelog.encodings import encoding
-from lifelog.jobs import (
+from lifelog.node.jobs import (
     Job,
     end_process_tree,
     lease_left_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lifelog import table
+from lifelog.report import table
 
 _VERDICTS = {
     "reproduced": ("✓", "good"),

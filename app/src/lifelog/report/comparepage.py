@@ -6,11 +6,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lifelog.comparison import Comparison
-from lifelog.comparisontable import HEADINGS, WARNING, cells, remarks
 from lifelog.errors import UserError
+from lifelog.report.comparisontable import HEADINGS, WARNING, cells, remarks
 from lifelog.report.drawing import COLOURS, INK, Drawing, draw, grid
 from lifelog.report.html import environment, write_page
+from lifelog.results.comparison import Comparison
 
 
 def ratios(found: Comparison) -> Drawing | None:

@@ -9,16 +9,15 @@ from typing import Any
 
 import jinja2
 
-from lifelog import table
-from lifelog.report import bars, colours, nodes, paper, timeline, trials
+from lifelog.report import bars, colours, nodes, paper, table, timeline, trials
 from lifelog.report.claims import claim_rows, claims_card
 from lifelog.report.drawing import Drawing, write_figures
 from lifelog.report.headline import MODES, cards, checked, headline, main_run, newest_valid, rate_of
 from lifelog.report.latency import latency
 from lifelog.report.notes import RULES, Note, brief, notes, run_notes
 from lifelog.report.provenance import provenance, started
-from lifelog.results import newest_attempts, summarise, warmup_series
-from lifelog.resultsdir import Unusable, trial_outcome
+from lifelog.results.directory import Unusable, trial_outcome
+from lifelog.results.summary import newest_attempts, summarise, warmup_series
 
 Run = dict[str, Any]
 # Panels, lines and machine tables of more points are left out, and the page says so.

@@ -11,10 +11,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lifelog.nodemetrics import parse
 from lifelog.report.drawing import GRID, INK, Drawing, Run, draw, grid, is_narrow, legend, line
 from lifelog.report.timeline import TIME_LABEL, window
-from lifelog.resultsdir import agreed_start_ns
+from lifelog.results.directory import agreed_start_ns
+from lifelog.verification.nodemetrics import parse
 
 _SHARED = "on the machine of "
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Each rule of lifelog.method: what broke when it objects, and what it looks at.
+# Each rule of lifelog.verification.rules: what broke when it objects, and what it looks at.
 RULES: dict[str, tuple[str, str]] = {
     "V1": (
         "the load was not the declared one",

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from lifelog.results import machines
-from lifelog.resultsdir import agreed_start_ns
+from lifelog.results.directory import agreed_start_ns
+from lifelog.results.summary import machines
 
 Run = dict[str, Any]
 # Values of one setting beyond these are only counted.

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lifelog.report.drawing import COLOURS, INK, Drawing, Run, draw, grid, legend
-from lifelog.resultsdir import trial_outcome
+from lifelog.results.directory import trial_outcome
 
 TRIAL_HEADINGS = ("trial", "images/s", "time", "purpose", "outcome", "why")
 _PURPOSES = {"bracket": "find the range", "bisect": "narrow it", "confirm": "confirm"}

@@ -1,0 +1,148 @@
+"""Which runs share a Spark application, and how one is handed over."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifelog.consumer import serve, warmup
+from lifelog.consumer.application import application_key
+from lifelog.experiment.settings import Settings
+from lifelog.node.jobs import read_json, write_json
+
+BUNDLES, JARS = Path("bundles"), Path("jars")
+
+
+def spec(repetition: int = 1, **settings: Any) -> dict[str, Any]:
+    return {
+        "experiment": "smoke",
+        "repetition": repetition,
+        "settings": Settings.model_validate(settings).model_dump(),
+        "dataset_file": "d.npz",
+        "model_file": "m.npz",
+        "driver_address": "127.0.0.1",
+        "driver_memory_mb": 512,
+        "cores_per_worker": 1,
+        "slots": 2,
+        "executor_memory_mb": 600,
+    }
+
+
+def key(one: dict[str, Any]) -> str:
+    return application_key(one, BUNDLES, JARS)
+
+
+def test_points_that_only_load_differently_share() -> None:
+    paced = spec(mode="paced", target_rate=100.0, linger_ms=20, acks="1")
+    assert key(spec()) == key(paced)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        spec(repetition=2),
+        spec(images_per_call=50),
+        spec(encoding="text"),
+        spec(engine="emulated"),
+        spec(spark_conf={"spark.locality.wait": "1s"}),
+        {**spec(), "slots": 1},
+        {**spec(), "run": "t01-r01-a01", "search": {"trial": None}},
+    ],
+    ids=["repetition", "call", "encoding", "engine", "spark_conf", "slots", "trial"],
+)
+def test_runs_of_other_executors_or_repetitions_do_not(other: dict[str, Any]) -> None:
+    assert key(spec()) != key(other)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Sessions for which a process would have been started; this test's own stands for it."""
+    sessions: list[Path] = []
+
+    def detach(directory: Path, name: str, _argv: list[str]) -> int:
+        sessions.append(directory)
+        (directory / f"{name}.pid").write_text(f"{os.getpid()}\n")
+        return os.getpid()
+
+    monkeypatch.setattr(serve, "detach", detach)
+    monkeypatch.setattr(serve, "stop_jobs", lambda _directory: [])
+    return sessions
+
+
+def run_directory(path: Path, one: dict[str, Any]) -> Path:
+    path.mkdir()
+    write_json(path / "spec.json", one)
+    return path
+
+
+def test_a_second_run_goes_to_the_process_that_serves(tmp_path: Path, started: list[Path]) -> None:
+    session = tmp_path / "session"
+    first = run_directory(tmp_path / "first", spec())
+    second = run_directory(tmp_path / "second", spec(mode="paced", target_rate=1.0))
+    serve.hand_over(first, session, BUNDLES, JARS)
+    serve.hand_over(second, session, BUNDLES, JARS)
+    assert started == [session]
+    assert read_json(session / "next.json") == {"run": str(second)}
+    assert (second / "consumer.pid").read_text() == f"{os.getpid()}\n"
+    assert (second / "lease").exists()
+
+
+def test_a_run_of_another_repetition_gets_a_fresh_process(
+    tmp_path: Path, started: list[Path]
+) -> None:
+    session = tmp_path / "session"
+    serve.hand_over(run_directory(tmp_path / "first", spec()), session, BUNDLES, JARS)
+    serve.hand_over(run_directory(tmp_path / "second", spec(2)), session, BUNDLES, JARS)
+    assert started == [session, session]
+    assert json.loads((session / "session.json").read_text())["key"] == key(spec(2))
+
+
+def test_a_dead_process_is_replaced(tmp_path: Path, started: list[Path]) -> None:
+    session = tmp_path / "session"
+    serve.hand_over(run_directory(tmp_path / "first", spec()), session, BUNDLES, JARS)
+    (session / "consumer.pid").write_text("4194305\n")
+    serve.hand_over(run_directory(tmp_path / "second", spec()), session, BUNDLES, JARS)
+    assert started == [session, session]
+
+
+def warm(monkeypatch: pytest.MonkeyPatch, rates: list[float], took_s: list[float]) -> dict:
+    """Warm up with rounds of 2,000 images that take so long."""
+    clock = iter([0.0, *(t for s, t in _edges(took_s) for t in (s, t, t))])
+    monkeypatch.setattr(warmup.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(warmup, "feed", lambda _spec, _images, count, _first: count)
+    one = spec(warmup_s=5.0)
+    return warmup.warm_up(one, None, 1000.0, lambda: 10**9, lambda: None, rates)
+
+
+def _edges(took_s: list[float]) -> list[tuple[float, float]]:
+    edges, now = [], 0.0
+    for seconds in took_s:
+        edges.append((now, now + seconds))
+        now += seconds
+    return edges
+
+
+def test_cold_executors_warm_up_for_the_least_time_and_until_steady(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+    result = warm(monkeypatch, rates, [4.0, 3.0, 2.0, 2.0])
+    assert (result["steady"], result["rounds_before"], len(rates)) == (True, 0, 4)
+
+
+def test_warm_executors_need_one_round_that_confirms_their_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = [500.0, 900.0, 1000.0]
+    result = warm(monkeypatch, rates, [2.0])
+    assert (result["steady"], result["rounds_before"], len(rates)) == (True, 3, 4)
+
+
+def test_warm_executors_that_are_slower_now_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = [500.0, 900.0, 1000.0]
+    assert warm(monkeypatch, rates, [4.0, 4.0])["steady"]
+    assert len(rates) == 5
