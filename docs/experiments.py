@@ -13,7 +13,7 @@ sys.path.insert(0, str(PROJECT / "app/src"))
 
 from lifelog.datasets import DATASETS  # noqa: E402
 from lifelog.engines import ENGINES  # noqa: E402
-from lifelog.experiment.schema import _File  # noqa: E402
+from lifelog.experiment.schema import ExperimentFile  # noqa: E402
 from lifelog.experiment.searchrules import SearchRules  # noqa: E402
 from lifelog.experiment.settings import Settings  # noqa: E402
 from lifelog.experiment.yamlfile import load_document  # noqa: E402
@@ -104,7 +104,7 @@ def main() -> int:
     page = PROJECT / "docs" / "experiments.md"
     text = before = page.read_text(encoding="utf-8")
     tables = {
-        "keys": table(_File),
+        "keys": table(ExperimentFile),
         "settings": table(Settings),
         "search": table(SearchRules),
         "rules": rules(),

@@ -13,7 +13,7 @@ import pytest
 from cluster import HERE, Testbed
 
 from lifelog.bundle import load_dataset_bundle
-from lifelog.node.jobs import read_json, write_json
+from lifelog.jsonfiles import read_json, write_json
 from lifelog.producer.clients import make_client
 from lifelog.producer.run import Load, Source, send_load
 

@@ -13,7 +13,8 @@ import psutil
 import pytest
 from cluster import Testbed
 
-from lifelog.node.jobs import LEASE_S, read_json
+from lifelog.jsonfiles import read_json
+from lifelog.node.jobs import LEASE_S
 
 pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lifelog.errors import UserError, brief, keep_traceback
+from lifelog.errors import UserError, brief, keep_traceback, nearest
 
 HOW_TO_ADD = "docs/extend.md says how to add your own"
 
@@ -36,7 +36,7 @@ def find(kind: str, name: str, known: Mapping[str, str]) -> Any:
             for other, value in vars(module).items()
             if callable(value) and not other.startswith("_")
         ]
-        hint = _nearest(attribute, there).partition(";")[0]
+        hint = nearest(attribute, there).partition(";")[0]
         raise UserError(f"{kind} {name}: {path} has no callable {attribute!r}{hint}; {HOW_TO_ADD}")
     return found
 
@@ -84,7 +84,7 @@ def _split(kind: str, name: str, known: Mapping[str, str]) -> tuple[str, str]:
     path, _, attribute = known.get(name, name).partition(":")
     if not all(part.isidentifier() for part in [*path.split("."), attribute]):
         raise UserError(
-            f"there is no {kind} {name!r}{_nearest(name, list(known))}, "
+            f"there is no {kind} {name!r}{nearest(name, list(known))}, "
             'or your own as "package.module:name"'
         )
     return path, attribute
@@ -99,10 +99,3 @@ def _missing(kind: str, name: str, path: str) -> UserError:
         f"{kind} {name}: there is no module {path}: put it into extensions/ and run "
         f"playbooks/app.yml; {HOW_TO_ADD}"
     )
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    # Imported here: workers have no use for the YAML reader.
-    from lifelog.experiment.yamlfile import nearest
-
-    return nearest(name, known)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 import traceback
+from collections.abc import Sequence
+from typing import Any
 
 
 class UserError(Exception):
@@ -23,3 +26,10 @@ def keep_traceback(error: Exception) -> str:
     ) as log:
         log.write("".join(traceback.format_exception(error)))
     return log.name
+
+
+def nearest(name: Any, known: Sequence[str]) -> str:
+    """The tail of an error text: what was probably meant, and what there is."""
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f": did you mean {close[0]}" if close else ""
+    return f"{hint}; there is {', '.join(known)}" if known else hint

@@ -17,7 +17,7 @@ from lifelog.bundle import load_model_bundle, save_npz
 from lifelog.byname import file_label
 from lifelog.datasets import Dataset, Source, load_dataset
 from lifelog.errors import UserError
-from lifelog.experiment.schema import Experiment, Point
+from lifelog.experiment.definition import Experiment, Point
 from lifelog.models import network_sha256
 
 # The offline predictions are made in calls of the same size as the stream's by default.

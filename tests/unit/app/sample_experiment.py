@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lifelog.experiment.definition import Experiment
+from lifelog.experiment.load import load_experiment
 from lifelog.experiment.placement import Cluster
-from lifelog.experiment.schema import Experiment, load_experiment
 
 BUNDLE = {
     "dataset_file": "d.npz",

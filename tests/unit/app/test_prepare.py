@@ -14,9 +14,10 @@ from lifelog.bundle import load_dataset_bundle, load_model_bundle
 from lifelog.datasets import load_dataset
 from lifelog.engines import make_engine
 from lifelog.errors import UserError
-from lifelog.experiment.plan import build_spec, choose_bundle, image_values
-from lifelog.experiment.schema import load_experiment
+from lifelog.experiment.load import load_experiment
+from lifelog.experiment.plan import image_values
 from lifelog.experiment.settings import Settings
+from lifelog.experiment.spec import build_spec, choose_bundle
 from lifelog.models import train
 from lifelog.prepare import Wanted, prepare, wanted_by
 

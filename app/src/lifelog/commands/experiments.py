@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lifelog.experiment.schema import Experiment, Point
+    from lifelog.experiment.definition import Experiment, Point
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 def list_experiments(directory: Path, cluster_file: Path | None) -> list[str]:
     """One line per experiment file; a faulty one shows its fault instead of its title."""
     from lifelog.errors import UserError
+    from lifelog.experiment.load import load_experiment
     from lifelog.experiment.placement import load_cluster
-    from lifelog.experiment.schema import load_experiment
 
     cluster = None if cluster_file is None else load_cluster(cluster_file)
     paths = sorted(directory.glob("*.yml"))
@@ -74,9 +74,9 @@ def show_experiment(args: argparse.Namespace) -> list[str]:
 
     from lifelog.errors import UserError
     from lifelog.experiment.estimate import disk_bytes_per_broker, duration_estimate_s
+    from lifelog.experiment.load import find_experiment, load_experiment
     from lifelog.experiment.placement import load_cluster
     from lifelog.experiment.plan import run_order
-    from lifelog.experiment.schema import find_experiment, load_experiment
     from lifelog.experiment.searchrules import TRIAL
     from lifelog.sweep.plan import plan_sweep, wish
     from lifelog.sweep.search import expected

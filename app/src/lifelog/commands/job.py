@@ -63,7 +63,8 @@ def _sweep(runs: Path, host: str) -> None:
     import shutil
 
     from lifelog.errors import UserError
-    from lifelog.node.jobs import abandoned, read_json, stop_jobs
+    from lifelog.jsonfiles import read_json
+    from lifelog.node.jobs import abandoned, stop_jobs
     from lifelog.node.topics import delete_topic
 
     for directory in abandoned(runs, host):

@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from lifelog.experiment.estimate import disk_bytes_per_broker
+    from lifelog.experiment.load import find_experiment, load_experiment
     from lifelog.experiment.placement import load_cluster
     from lifelog.experiment.plan import image_values
-    from lifelog.experiment.schema import find_experiment, load_experiment
     from lifelog.sweep.lock import holder
     from lifelog.sweep.plan import plan_sweep, wish
 

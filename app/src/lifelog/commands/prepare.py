@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """
     import json
 
+    from lifelog.experiment.load import find_experiment, load_experiment
     from lifelog.experiment.placement import load_cluster
     from lifelog.experiment.plan import check_points
-    from lifelog.experiment.schema import find_experiment, load_experiment
     from lifelog.prepare import Wanted, prepare, wanted_by
     from lifelog.sweep.plan import wish
 

@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     import json
     import sys
 
-    from lifelog.experiment.plan import NoSourceError
-    from lifelog.experiment.schema import find_experiment
+    from lifelog.experiment.load import find_experiment
+    from lifelog.experiment.spec import NoSourceError
 
     path = find_experiment(args.experiment, args.experiments_dir)
     try:
@@ -53,10 +53,10 @@ def open_run(
     import shutil
 
     from lifelog.errors import UserError
+    from lifelog.experiment.load import load_experiment
     from lifelog.experiment.placement import load_cluster
-    from lifelog.experiment.plan import build_spec, point_of, resolve_rate
-    from lifelog.experiment.schema import load_experiment
-    from lifelog.node.jobs import write_json
+    from lifelog.experiment.spec import build_spec, point_of, resolve_rate
+    from lifelog.jsonfiles import write_json
     from lifelog.sweep.cells import digest
     from lifelog.sweep.file import note_opened, read_sweep
     from lifelog.sweep.search import with_trial

@@ -20,7 +20,8 @@ from lifelog.consumer.lag import LagMeter
 from lifelog.consumer.session import provenance, start_query, work_of
 from lifelog.consumer.warmup import warm_up
 from lifelog.consumer.worker import CALL_SCHEMA
-from lifelog.node.jobs import Job, append_line, write_json
+from lifelog.jsonfiles import append_line, write_json
+from lifelog.node.jobs import Job
 from lifelog.node.topics import leaders
 from lifelog.record import WARMUP_PRODUCER
 

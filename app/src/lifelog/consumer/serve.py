@@ -13,17 +13,8 @@ from pathlib import Path
 
 from lifelog.consumer.application import Application, application_key
 from lifelog.consumer.driver import Consumer
-from lifelog.node.jobs import (
-    Job,
-    detach,
-    end_process_tree,
-    lease_left_s,
-    read_json,
-    running,
-    stop_jobs,
-    watch,
-    write_json,
-)
+from lifelog.jsonfiles import read_json, write_json
+from lifelog.node.jobs import Job, detach, end_process_tree, lease_left_s, running, stop_jobs, watch
 
 
 def hand_over(run: Path, session: Path, bundles: Path, jars: Path) -> None:

@@ -29,9 +29,9 @@ from typing import Any, Literal, Protocol
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from lifelog.errors import UserError
+from lifelog.errors import UserError, nearest
 from lifelog.experiment.settings import Settings, Strict
-from lifelog.experiment.yamlfile import Document, nearest
+from lifelog.experiment.yamlfile import Document
 
 KINDS = ("ratio", "same", "rises", "falls")
 Levels = dict[str, Any]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.encodings import encoding
+from lifelog.experiment.definition import Point
 from lifelog.experiment.placement import Cluster, place
-from lifelog.experiment.schema import Point
 from lifelog.experiment.settings import SIZED_MODES, Settings, Share
 
 # Values of one image where the dataset is not at hand: 28 x 28, as all the MNIST family has.

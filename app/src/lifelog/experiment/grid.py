@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from lifelog.errors import nearest
 from lifelog.experiment.settings import NAME_PATTERN, Settings
-from lifelog.experiment.yamlfile import Document, nearest
+from lifelog.experiment.yamlfile import Document
 
 # A point's name, its own settings, and where they stand in the file.
 Candidate = tuple[str, dict[str, Any], tuple[Any, ...]]

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lifelog.errors import UserError
+from lifelog.errors import UserError, nearest
 from lifelog.experiment.placement import Cluster
 from lifelog.experiment.settings import Settings
-from lifelog.experiment.yamlfile import Document, nearest
+from lifelog.experiment.yamlfile import Document
 
 # Which group of hosts bounds a setting.
 _BOUND_BY = {"brokers": "brokers", "replication": "brokers", "workers": "workers"}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lifelog.datasets import DATASETS, NEED_SOURCE, source_missing
 from lifelog.engines import ENGINES
-from lifelog.experiment.yamlfile import nearest
+from lifelog.errors import nearest
 from lifelog.models import MODELS
 
 Mode = Literal["saturation", "paced", "fixed_size", "drain"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lifelog.errors import UserError
+from lifelog.errors import UserError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,3 @@ def parse_scalar(text: str) -> Any:
     except YAMLError:
         return text
     return text if isinstance(value, (CommentedMap, CommentedSeq)) else _scalar(value)
-
-
-def nearest(name: Any, known: Sequence[str]) -> str:
-    """The tail of an error text: what was probably meant, and what there is."""
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f": did you mean {close[0]}" if close else ""
-    return f"{hint}; there is {', '.join(known)}" if known else hint

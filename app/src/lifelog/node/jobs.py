@@ -18,27 +18,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lifelog.jsonfiles import read_json, write_json
+
 # Longer than a busy control node takes between two polls (seen: over 20 s at a load of 8).
 LEASE_S = 60.0
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON so that a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file; None where it does not exist yet."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
 
 
 class Job:
@@ -133,12 +120,6 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
-
-
-def append_line(path: Path, value: Mapping[str, Any]) -> None:
-    """Append one JSON line; only one thread writes to a given file."""
-    with path.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(value) + "\n")
 
 
 def detach(directory: Path, name: str, argv: list[str]) -> int:

@@ -15,15 +15,8 @@ from typing import Any
 
 from lifelog.bundle import load_dataset_bundle
 from lifelog.encodings import encoding
-from lifelog.node.jobs import (
-    Job,
-    end_process_tree,
-    lease_left_s,
-    read_json,
-    watch,
-    write_json,
-    yield_cpu,
-)
+from lifelog.jsonfiles import read_json, write_json
+from lifelog.node.jobs import Job, end_process_tree, lease_left_s, watch, yield_cpu
 from lifelog.producer.clients import Client, make_client
 from lifelog.producer.ranges import to_ranges
 from lifelog.record import pack_key, start_index

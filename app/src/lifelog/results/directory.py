@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.errors import UserError
-from lifelog.experiment.plan import RUN_PATTERN
+from lifelog.experiment.runname import RUN_PATTERN
 from lifelog.verification.rundata import FORMAT
 
 COUNTS = ("produced", "processed", "lost", "duplicated", "wrong")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifelog.node.jobs import write_json
+from lifelog.jsonfiles import write_json
 from lifelog.results.claims import judge_claims
 from lifelog.results.directory import COUNTS, agreed_start_ns, oldest_first
 from lifelog.stats.runs import mean_interval

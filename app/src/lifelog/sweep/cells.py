@@ -12,9 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lifelog.experiment.definition import Experiment
 from lifelog.experiment.placement import Cluster
-from lifelog.experiment.plan import resolved_settings, run_order
-from lifelog.experiment.schema import Experiment
+from lifelog.experiment.plan import run_order
+from lifelog.experiment.spec import resolved_settings
 
 # valid: done. open: to do, or to do again. failed: tried max_attempts times without a valid run.
 # blocked: its rate derives from a cell that failed, or whose valid run has no rate.

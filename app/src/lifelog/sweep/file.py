@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.errors import UserError
-from lifelog.experiment.plan import RUN_PATTERN
-from lifelog.node.jobs import write_json
+from lifelog.experiment.runname import RUN_PATTERN
+from lifelog.jsonfiles import write_json
 from lifelog.results.directory import trial_outcome
 from lifelog.sweep.cells import Cell, Key, Outcome, Sweep, states
 from lifelog.verification.rundata import FORMAT as RUN_FORMAT

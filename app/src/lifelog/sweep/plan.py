@@ -13,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 
 from lifelog.errors import UserError
+from lifelog.experiment.definition import Experiment
 from lifelog.experiment.estimate import duration_estimate_s
 from lifelog.experiment.placement import Cluster
-from lifelog.experiment.plan import PlannedRun, next_run_name, plan_runs
-from lifelog.experiment.schema import Experiment
+from lifelog.experiment.plan import PlannedRun, plan_runs
+from lifelog.experiment.runname import next_run_name
 from lifelog.stats.sustainable import Search
 from lifelog.sweep.cells import Key, Outcome, Sweep, cells_of, digest, states, to_do, within_budget
 from lifelog.sweep.file import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.errors import UserError
-from lifelog.experiment.schema import Experiment, Point
+from lifelog.experiment.definition import Experiment, Point
 from lifelog.experiment.searchrules import SEED, TRIAL, SearchRules
 from lifelog.results.directory import trial_outcome
 from lifelog.stats.sustainable import Search, Trial

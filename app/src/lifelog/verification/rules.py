@@ -1,7 +1,7 @@
 """When a run counts: the rules of docs/experiments.md.
 
-Each rule looks at the evidence and gives its objections, worded `V4: what is wrong`. The thresholds
-of the rules are all here.
+Each rule looks at the evidence and gives its objections, worded `V4: what is wrong`; what these do
+to the run is said in `judgement`. The thresholds of the rules are all here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from lifelog.verification.rundata import RunData
 LEAST_SCHEDULE_SHARE = 0.99
 CEILING_TOLERANCE = 0.02
 MOST_DISTURBANCE = 0.05
-# acks under which a broker may lose, or the client repeat, what it had reported as delivered.
-LOSSY_ACKS = ("0", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,56 +37,8 @@ class Evidence:
     node_metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Judgement:
-    """Reasons why the run is invalid, and marks that leave it valid."""
-
-    invalid: list[str] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-
-
-def judge(e: Evidence) -> Judgement:
-    """Apply every rule."""
-    judgement = Judgement()
-    for failure in e.data.failures:
-        judgement.invalid.append(f"failed: {failure}")
-    if e.data.consumer.error:
-        judgement.invalid.append(f"failed: consumer: {e.data.consumer.error}")
-    judgement.invalid += [f"V13: {fault}" for fault in e.data.faults]
-    for rule in (
-        _v1,
-        _v2,
-        _v3,
-        _v4_conservation,
-        _v4_twice,
-        _v4_silent_loss,
-        _v5,
-        _v6,
-        _v7_rate,
-        _v10,
-        _v13,
-        _placement,
-    ):
-        judgement.invalid += rule(e)
-    lossy = e.data.spec.settings["acks"] in LOSSY_ACKS
-    for text in _v4_images(e):
-        (judgement.marks if lossy else judgement.invalid).append(text)
-    if lossy and judgement.marks:
-        judgement.marks.append(f"V4: acks = {e.data.spec.settings['acks']} allows this")
-    judgement.invalid += _v4_impossible(e)
-    trial = (e.data.spec.search or {}).get("trial") is not None
-    for text in (*_v7(e), *_v8(e)):
-        if e.data.spec.short:
-            judgement.marks.append(f"{text} (declared short)")
-        elif trial and rule_of(text) == "V8":
-            judgement.marks.append(f"{text} (of a trial, the lag's slope decides)")
-        else:
-            judgement.invalid.append(text)
-    judgement.marks += _marks(e)
-    return judgement
-
-
-def _v1(e: Evidence) -> Iterator[str]:
+def v1(e: Evidence) -> Iterator[str]:
+    """The mode is declared, and every part of the run kept to it."""
     mode = e.data.spec.settings["mode"]
     if mode not in MODES:
         yield f"V1: {mode!r} is not a mode"
@@ -117,7 +67,8 @@ def _v1(e: Evidence) -> Iterator[str]:
         yield f"V1: latencies were recorded in mode {mode}"
 
 
-def _v2(e: Evidence) -> Iterator[str]:
+def v2(e: Evidence) -> Iterator[str]:
+    """A paced run has a latency of every image that shared no call with warm-up."""
     if e.data.spec.settings["mode"] != "paced" or e.calls is None:
         return
     expected = e.calls.images - e.calls.mixed
@@ -125,7 +76,8 @@ def _v2(e: Evidence) -> Iterator[str]:
         yield f"V2: {e.calls.latency_images} latencies were recorded for {expected} images"
 
 
-def _v3(e: Evidence) -> Iterator[str]:
+def v3(e: Evidence) -> Iterator[str]:
+    """Producers kept their schedule."""
     if e.data.spec.settings["mode"] != "paced":
         return
     for report in e.data.producers.values():
@@ -140,7 +92,8 @@ def _v3(e: Evidence) -> Iterator[str]:
             )
 
 
-def _v4_conservation(e: Evidence) -> Iterator[str]:
+def v4_conservation(e: Evidence) -> Iterator[str]:
+    """What producers and micro-batches say of their images adds up."""
     for report in e.data.producers.values():
         imbalance = report.sent().imbalance()
         if imbalance:
@@ -160,7 +113,8 @@ def _v4_conservation(e: Evidence) -> Iterator[str]:
         yield "V4: no image was processed"
 
 
-def _v4_twice(e: Evidence) -> Iterator[str]:
+def v4_twice(e: Evidence) -> Iterator[str]:
+    """Each engine call counts exactly once."""
     if e.calls is not None and e.calls.faults:
         total = sum(fault.last - fault.first + 1 for fault in e.calls.faults)
         yield (
@@ -169,14 +123,16 @@ def _v4_twice(e: Evidence) -> Iterator[str]:
         )
 
 
-def _v4_silent_loss(e: Evidence) -> Iterator[str]:
+def v4_silent_loss(e: Evidence) -> Iterator[str]:
+    """Spark was not told to skip lost records in silence."""
     for key, value in (e.data.spec.settings.get("source_options") or {}).items():
         # Spark's options know no case.
         if key.lower() == "failondataloss" and str(value).lower() != "true":
             yield f"V4: source_options sets {key} to {value}: Spark then skips lost records in silence"
 
 
-def _v4_images(e: Evidence) -> Iterator[str]:
+def v4_images(e: Evidence) -> Iterator[str]:
+    """No image was lost or came twice."""
     if e.account is None:
         return
     for kind, count, ranges in (
@@ -187,7 +143,8 @@ def _v4_images(e: Evidence) -> Iterator[str]:
             yield f"V4: {count} images {kind} ({_some(names(ranges))})"
 
 
-def _v4_impossible(e: Evidence) -> Iterator[str]:
+def v4_impossible(e: Evidence) -> Iterator[str]:
+    """Nothing came that was never sent, damaged or malformed."""
     if e.account is not None and e.account.never_sent:
         yield (
             f"V4: {e.account.never_sent} images processed that were never sent "
@@ -201,7 +158,8 @@ def _v4_impossible(e: Evidence) -> Iterator[str]:
             yield f"V4: {count} {what} {kind} ({_some(e.calls.examples.get(kind, []))})"
 
 
-def _v5(e: Evidence) -> Iterator[str]:
+def v5(e: Evidence) -> Iterator[str]:
+    """Predictions are those that the same network made offline."""
     if e.calls is None or e.data.spec.settings["engine"] == "emulated" or not e.calls.wrong:
         return
     yield (
@@ -210,7 +168,8 @@ def _v5(e: Evidence) -> Iterator[str]:
     )
 
 
-def _v6(e: Evidence) -> Iterator[str]:
+def v6(e: Evidence) -> Iterator[str]:
+    """The rate is a capacity, not the cap of the micro-batches."""
     settings, cap = e.data.spec.settings, e.data.consumer.max_offsets_per_trigger
     if settings["mode"] not in ("saturation", "drain") or e.figures.throughput is None:
         return
@@ -225,7 +184,8 @@ def _v6(e: Evidence) -> Iterator[str]:
         )
 
 
-def _v7(e: Evidence) -> Iterator[str]:
+def v7(e: Evidence) -> Iterator[str]:
+    """The run was measured for long enough."""
     # So many images is the length of a fixed-size run.
     if e.data.spec.settings["mode"] == "fixed_size":
         return
@@ -238,19 +198,22 @@ def _v7(e: Evidence) -> Iterator[str]:
         )
 
 
-def _v7_rate(e: Evidence) -> Iterator[str]:
+def v7_rate(e: Evidence) -> Iterator[str]:
+    """A timed run has a rate."""
     # Short or not, a run without a rate has measured nothing.
     mode = e.data.spec.settings["mode"]
     if mode in TIMED_MODES and e.calls is not None and e.figures.throughput is None:
         yield f"V7: no rate: {e.figures.micro_batches} micro-batches completed in the measured time"
 
 
-def _v8(e: Evidence) -> Iterator[str]:
+def v8(e: Evidence) -> Iterator[str]:
+    """The run reached a steady state."""
     if e.figures.steady is not None and e.figures.steady.reason:
         yield f"V8: {e.figures.steady.reason}"
 
 
-def _v10(e: Evidence) -> Iterator[str]:
+def v10(e: Evidence) -> Iterator[str]:
+    """Driver, executors, query and checkpoint were fresh."""
     for run in e.same_app_runs:
         yield f"V10: run {run} of another repetition used the same driver and executors"
     ids = {event.get("runId") for event in e.data.progress}
@@ -261,7 +224,8 @@ def _v10(e: Evidence) -> Iterator[str]:
         yield f"V10: the first micro-batch is number {first}: the checkpoint was not fresh"
 
 
-def _v13(e: Evidence) -> Iterator[str]:
+def v13(e: Evidence) -> Iterator[str]:
+    """What the run was made of is recorded."""
     data = e.data
     # A run that failed says so; what it could not write any more is not a second reason.
     if data.consumer.error or any("consumer.json" in fault for fault in data.faults):
@@ -283,7 +247,8 @@ def _v13(e: Evidence) -> Iterator[str]:
             )
 
 
-def _placement(e: Evidence) -> Iterator[str]:
+def placement(e: Evidence) -> Iterator[str]:
+    """Partitions and executors were where the plan puts them."""
     data = e.data
     if data.consumer.error or any("consumer.json" in fault for fault in data.faults):
         return
@@ -306,7 +271,8 @@ def _placement(e: Evidence) -> Iterator[str]:
         yield f"V13: placement: {', '.join(strangers)} ran executors and is no worker of ours"
 
 
-def _marks(e: Evidence) -> Iterator[str]:
+def marks(e: Evidence) -> Iterator[str]:
+    """What is worth knowing of a run and does not make it invalid."""
     if e.account is not None and e.account.unacknowledged_arrived:
         ranges = names(e.account.unacknowledged_arrived_ranges)
         yield f"V4: {e.account.unacknowledged_arrived} unacknowledged images came ({_some(ranges)})"

@@ -12,7 +12,7 @@ import pytest
 from lifelog.consumer import serve, warmup
 from lifelog.consumer.application import application_key
 from lifelog.experiment.settings import Settings
-from lifelog.node.jobs import read_json, write_json
+from lifelog.jsonfiles import read_json, write_json
 
 BUNDLES, JARS = Path("bundles"), Path("jars")
 

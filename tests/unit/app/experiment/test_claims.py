@@ -10,8 +10,9 @@ from sample_experiment import BUNDLE, cluster
 
 from lifelog.errors import UserError
 from lifelog.experiment.claims import Claim
-from lifelog.experiment.plan import build_spec
-from lifelog.experiment.schema import Experiment, load_experiment
+from lifelog.experiment.definition import Experiment
+from lifelog.experiment.load import load_experiment
+from lifelog.experiment.spec import build_spec
 
 HEAD = "title: T\nquestion: Q\nshort: true\n"
 FIG2 = f"{HEAD}settings: {{partitions: 16}}\nfactors: {{brokers: [1, 2, 4], workers: [1, 2, 4]}}\n"

@@ -12,16 +12,10 @@ from sample_experiment import BUNDLE, DERIVED, SOURCES, cluster, experiment
 from lifelog.errors import UserError
 from lifelog.experiment.estimate import disk_bytes_per_broker
 from lifelog.experiment.placement import Cluster, load_cluster, place
-from lifelog.experiment.plan import (
-    build_spec,
-    check_points,
-    next_run_name,
-    plan_runs,
-    resolve_rate,
-    resolved_settings,
-    run_order,
-)
+from lifelog.experiment.plan import check_points, plan_runs, run_order
+from lifelog.experiment.runname import next_run_name
 from lifelog.experiment.settings import Settings
+from lifelog.experiment.spec import build_spec, resolve_rate, resolved_settings
 
 
 def test_blocks_are_shuffled_by_the_seed_and_derived_points_follow_their_source(

@@ -8,7 +8,8 @@ import pytest
 from sample_experiment import cluster
 
 from lifelog.errors import UserError
-from lifelog.experiment.schema import Experiment, load_experiment
+from lifelog.experiment.definition import Experiment
+from lifelog.experiment.load import load_experiment
 
 HEAD = "title: T\nquestion: Q\nshort: true\n"
 FULL = "full: {brokers: 4, workers: 4}\n"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lifelog.errors import UserError
-from lifelog.experiment.schema import Experiment, find_experiment, load_experiment
+from lifelog.experiment.definition import Experiment
+from lifelog.experiment.load import find_experiment, load_experiment
 from lifelog.experiment.settings import Share
 
 HEAD = "title: T\nquestion: Q\nshort: true\n"

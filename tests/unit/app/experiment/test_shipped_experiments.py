@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sample_experiment import cluster
 
+from lifelog.experiment.definition import Experiment
 from lifelog.experiment.estimate import duration_estimate_s
+from lifelog.experiment.load import load_experiment
 from lifelog.experiment.placement import Cluster
 from lifelog.experiment.plan import check_points, run_order
-from lifelog.experiment.schema import Experiment, load_experiment
 
 PROJECT = Path(__file__).parents[4]
 NAMES = sorted(path.stem for path in PROJECT.glob("experiments/*.yml"))

@@ -11,16 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lifelog.node.jobs import (
-    Job,
-    abandoned,
-    detach,
-    lease_left_s,
-    read_json,
-    running,
-    stop_jobs,
-    write_json,
-)
+from lifelog.jsonfiles import read_json, write_json
+from lifelog.node.jobs import Job, abandoned, detach, lease_left_s, running, stop_jobs
 
 SLEEPER = """
 import subprocess, sys, time

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from lifelog import cli
+from lifelog.node.counters import interface_of, sources, usable_cores
 from lifelog.node.jobs import running, stop_jobs
-from lifelog.node.sampler import METRICS_FILE, end_sampling, interface_of, sources, usable_cores
+from lifelog.node.sampler import METRICS_FILE, end_sampling
 from lifelog.verification.nodemetrics import parse, summarize
 
 BUSY = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"

@@ -19,7 +19,7 @@ from lifelog.report.notes import RULES, SHORT, notes, split_rule
 from lifelog.report.provenance import hardware, in_one_column, side_by_side
 from lifelog.results.claims import judge_claims
 from lifelog.results.summary import summarise
-from lifelog.verification import rules
+from lifelog.verification import judgement, rules
 from lifelog.verification.verify import verify
 
 
@@ -36,7 +36,8 @@ def write(directory: Path, runs: list[dict[str, Any]]) -> str:
 
 
 def test_every_rule_that_a_verdict_names_has_plain_words() -> None:
-    named = set(re.findall(r'"(V\d+|failed): ', inspect.getsource(rules)))
+    source = inspect.getsource(rules) + inspect.getsource(judgement)
+    named = set(re.findall(r'"(V\d+|failed): ', source))
     assert named
     assert named <= set(RULES)
 

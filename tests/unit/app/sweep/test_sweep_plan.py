@@ -16,8 +16,8 @@ from sample_experiment import BUNDLE, cluster
 
 from lifelog.commands.spec import open_run
 from lifelog.errors import UserError
-from lifelog.experiment.plan import NoSourceError
-from lifelog.experiment.schema import load_experiment
+from lifelog.experiment.load import load_experiment
+from lifelog.experiment.spec import NoSourceError
 from lifelog.sweep.file import finish, missing_directories, outcomes, parked_name, read_sweep
 from lifelog.sweep.lock import FILE as LOCK
 from lifelog.sweep.lock import Hold, Holder, holder, locked, take

@@ -14,7 +14,7 @@ from synthetic_run import SyntheticRun
 
 from lifelog import cli
 from lifelog.errors import UserError
-from lifelog.experiment.schema import load_experiment
+from lifelog.experiment.load import load_experiment
 from lifelog.results.directory import read_results
 from lifelog.sweep.lock import Holder, holder
 from lifelog.sweep.plan import SweepPlan, Wish, plan_sweep
