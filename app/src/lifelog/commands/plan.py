@@ -52,20 +52,24 @@ def run(args: argparse.Namespace) -> int:
     from lifelog.experiment.load import find_experiment, load_experiment
     from lifelog.experiment.placement import load_cluster
     from lifelog.experiment.plan import image_values
-    from lifelog.sweep.lock import holder
+    from lifelog.sweep.lock import holder, occupy
     from lifelog.sweep.plan import plan_sweep, wish
 
     cluster = load_cluster(args.cluster)
     path = find_experiment(args.experiment, args.experiments_dir)
     experiment = load_experiment(path, args.set, cluster)
     values = image_values(json.loads(args.bundle))
+    now_ns = time.time_ns()
+    who = None if args.holder is None else holder(args.holder)
+    if who is not None:
+        occupy(args.cluster, cluster.inventory, who, experiment.name, now_ns)
     planned = plan_sweep(
         experiment,
         cluster,
         args.results,
         wish(args.only, args.budget_s, args.again),
-        time.time_ns(),
-        None if args.holder is None else holder(args.holder),
+        now_ns,
+        who,
         values,
     )
     # A trial is a point of its own, of the same data and disk need as those that are declared.

@@ -17,10 +17,9 @@ from lifelog.experiment.schema import ExperimentFile, fault
 from lifelog.experiment.searchrules import search_points
 from lifelog.experiment.settings import (
     MODES,
-    SIZED_MODES,
-    TIMED_MODES,
     Settings,
     contradictions,
+    modes_of,
     uses,
 )
 from lifelog.experiment.yamlfile import Document
@@ -65,7 +64,7 @@ def expand(
     return points, {
         key: text
         for key, text in small.told.items()
-        if any(uses(mode, key) and (key != "duration_s" or mode in TIMED_MODES) for mode in modes)
+        if any(uses(mode, key) for mode in modes)
     }
 
 
@@ -82,7 +81,7 @@ def _settings(
     idle = [key for key in merged if not uses(mode, key)]
     for key in idle:
         if own.get(key) is not None and mode in MODES and "mode" not in overrides:
-            modes = "paced" if key == "target_rate" else " and ".join(SIZED_MODES)
+            modes = " and ".join(modes_of(key))
             raise document.fault((*where, key), f"is for mode {modes} only, and this is {mode}")
         del merged[key]
     places = {key: ("settings", key) for key in shared} | {key: (*where, key) for key in own}

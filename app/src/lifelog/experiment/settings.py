@@ -138,13 +138,37 @@ class Settings(Strict):
     )
 
 
+# Settings that mean nothing in other modes.
+_ONLY_IN = {
+    "target_rate": ("paced",),
+    "duration_s": TIMED_MODES,
+    "images_per_producer": SIZED_MODES,
+}
+# What the testbed decides itself, from other settings and the inventory, and what Spark refuses.
+_OWN_SOURCE_OPTIONS = (
+    *("subscribe", "subscribePattern", "assign", "startingOffsets", "startingTimestamp"),
+    *("endingOffsets", "maxOffsetsPerTrigger", "minOffsetsPerTrigger", "includeHeaders"),
+    *("kafka.bootstrap.servers", "kafka.group.id", "kafka.auto.offset.reset"),
+    *("kafka.key.deserializer", "kafka.value.deserializer", "kafka.enable.auto.commit"),
+    "kafka.interceptor.classes",
+)
+_OWN_SPARK_PROPERTIES = (
+    *("spark.master", "spark.app.name", "spark.driver.host", "spark.driver.bindAddress"),
+    *("spark.cores.max", "spark.executor.cores", "spark.executor.memory", "spark.task.cpus"),
+    *("spark.driver.extraClassPath", "spark.executor.extraClassPath", "spark.task.maxFailures"),
+    *("spark.scheduler.minRegisteredResourcesRatio", "spark.authenticate"),
+    *("spark.authenticate.secret", "spark.dynamicAllocation.enabled", "spark.speculation"),
+)
+
+
+def modes_of(key: str) -> tuple[str, ...]:
+    """The modes in which a setting means anything."""
+    return _ONLY_IN.get(key, MODES)
+
+
 def uses(mode: str, key: str) -> bool:
     """Whether a setting means anything in a mode."""
-    if key == "target_rate":
-        return mode == "paced"
-    if key == "images_per_producer":
-        return mode in SIZED_MODES
-    return True
+    return key not in _ONLY_IN or mode in _ONLY_IN[key]
 
 
 def up_to(most: int) -> str:
@@ -193,4 +217,15 @@ def contradictions(s: Settings) -> list[tuple[str, str]]:
         )
     if s.mode in SIZED_MODES and s.images_per_producer is None:
         found.append(("images_per_producer", f"a {s.mode} point needs one: 1 or more"))
+    for key, own in (
+        ("source_options", _OWN_SOURCE_OPTIONS),
+        ("spark_conf", _OWN_SPARK_PROPERTIES),
+    ):
+        # Spark does not look at the case of an option.
+        names = {name.lower() for name in own}
+        found += [
+            (key, f"{name} is set by the testbed, from other settings and the inventory: remove it")
+            for name in getattr(s, key)
+            if name.lower() in names
+        ]
     return found

@@ -26,7 +26,7 @@ def end_sweep(directory: Path, holder_pid: int | None, now_ns: int) -> tuple[lis
     if holder_pid is not None:
         who = holder(holder_pid)
         with locked(directory) as file:
-            if claim(file, who, directory) is not None:
+            if claim(file, who, str(directory)) is not None:
                 release(file)
     left = list(states(sweep, found).values()).count("open")
     return failures(sweep, found), left

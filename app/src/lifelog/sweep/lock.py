@@ -1,6 +1,6 @@
-"""Who does the sweep in results/NAME: one process at a time.
+"""Who does the sweep in results/NAME, and on the nodes of an inventory: one process at a time.
 
-The lock names a process that lives as long as the sweep is worked on (ansible-playbook's), so it
+A lock names a process that lives as long as the sweep is worked on (ansible-playbook's), so it
 ends with it, however it ended: a killed sweep leaves nothing to remove.
 """
 
@@ -46,28 +46,41 @@ def holder(pid: int) -> Holder:
     return Holder(pid, socket.gethostname(), started)
 
 
+def occupy(cluster_file: Path, inventory: str, who: Holder, sweep: str, now_ns: int) -> None:
+    """Keep other experiments off an inventory's nodes for as long as `who` lives.
+
+    UserError where another process does a sweep on them.
+    """
+    with locked(cluster_file.parent, f"{cluster_file.stem}.lock") as file:
+        claim(file, who, f"the nodes of {inventory}")
+        take(file, Hold(who, now_ns, sweep))
+
+
 @contextmanager
-def locked(directory: Path) -> Iterator[IO[str]]:
+def locked(directory: Path, name: str = FILE) -> Iterator[IO[str]]:
     """The lock's file, for this process alone while it looks and writes."""
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / FILE).open("a+", encoding="utf-8") as file:
+    with (directory / name).open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 
 
-def claim(file: IO[str], who: Holder, directory: Path) -> Hold | None:
-    """What `who` holds already; None where the lock is free. UserError where another holds it."""
+def claim(file: IO[str], who: Holder, where: str) -> Hold | None:
+    """What `who` holds already; None where the lock is free. UserError where another holds it.
+
+    `where`: what is locked, for the error text.
+    """
     hold = _read(file)
     if hold is None or hold.holder == who:
         return hold
     if hold.holder.host != who.host:
         raise UserError(
-            f"{directory}: process {hold.holder.pid} on {hold.holder.host} does a sweep here: wait "
-            f"for its end or, if it has ended, remove {directory / FILE}"
+            f"{where}: process {hold.holder.pid} on {hold.holder.host} does a sweep here: wait "
+            f"for its end or, if it has ended, remove {file.name}"
         )
     if _alive(hold.holder):
         raise UserError(
-            f"{directory}: process {hold.holder.pid} does a sweep here: wait for its end, or stop it"
+            f"{where}: process {hold.holder.pid} does a sweep here: wait for its end, or stop it"
         )
     return None
 

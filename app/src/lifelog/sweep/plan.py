@@ -87,7 +87,7 @@ def plan_sweep(
         spent_s = 0.0
     else:
         with locked(directory) as file:
-            hold = claim(file, who, directory)
+            hold = claim(file, who, str(directory))
             held = read_sweep(directory) if hold is not None else None
             if hold is not None and held is not None and held.id == hold.sweep:
                 sweep, resumed, notes, killed = held, False, [], False

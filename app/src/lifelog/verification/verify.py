@@ -26,9 +26,10 @@ from lifelog.verification.runfile import document, finite, search_part, unreadab
 def verify(directory: Path) -> dict[str, Any]:
     """Judge the run in `directory`, write its run.json atomically and return it.
 
-    UserError where the directory does not exist.
+    UserError where it does not exist, or is none of a run's.
     """
-    if not directory.is_dir():
+    named = RUN_PATTERN.fullmatch(directory.resolve().name)
+    if not directory.is_dir() or not (named or (directory / "spec.json").exists()):
         raise UserError(f"{directory} is not a run directory: give one of results/NAME/RUN")
     spec, fault = read_spec(directory)
     run = unreadable(directory, fault) if spec is None else _verify(directory, spec)

@@ -159,6 +159,21 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
             "e.yml:6: images_per_producer: ",
             "fixed_size and drain only",
         ),
+        (
+            f"{HEAD}{POINT}    mode: drain\n    images_per_producer: 9\n    duration_s: 60\n",
+            "e.yml:8: duration_s: ",
+            "saturation and paced only",
+        ),
+        (
+            f"{HEAD}{POINT}    source_options: {{startingoffsets: latest}}\n",
+            "e.yml:6: source_options: ",
+            "startingoffsets is set by the testbed",
+        ),
+        (
+            f"{HEAD}{POINT}    spark_conf: {{spark.cores.max: 9}}\n",
+            "e.yml:6: spark_conf: ",
+            "spark.cores.max is set by the testbed",
+        ),
         (f"{HEAD}{POINT}    mode: drain\n", "e.yml:5: images_per_producer: ", "needs one"),
         (f"{HEAD}{POINT}    mode: fixed_size\n", "e.yml:5: images_per_producer: ", "needs one"),
         (f"{HEAD}points: []\n", "e.yml:4: points: ", "at least one"),

@@ -20,7 +20,7 @@ from lifelog.experiment.load import load_experiment
 from lifelog.experiment.spec import NoSourceError
 from lifelog.sweep.file import finish, missing_directories, outcomes, parked_name, read_sweep
 from lifelog.sweep.lock import FILE as LOCK
-from lifelog.sweep.lock import Hold, Holder, holder, locked, take
+from lifelog.sweep.lock import Hold, Holder, holder, locked, occupy, take
 from lifelog.sweep.plan import SweepPlan, Wish, plan_sweep, wish
 
 TEXT = """title: T
@@ -360,6 +360,19 @@ def test_two_sweeps_at_once_are_refused_until_the_first_ones_process_is_gone(
     with locked(bench.directory) as file:
         take(file, Hold(replace(bench.who, started=1), 1, "x"))
     assert bench.plan(who=bench.who).runs
+
+
+def test_the_nodes_of_an_inventory_carry_one_experiment_at_a_time(
+    tmp_path: Path, other_process: subprocess.Popen[bytes]
+) -> None:
+    cluster, own = tmp_path / "local.json", holder(os.getpid())
+    occupy(cluster, "local", holder(other_process.pid), "fig2", 1)
+    with pytest.raises(UserError, match=f"the nodes of local: process {other_process.pid} does"):
+        occupy(cluster, "local", own, "fig3", 2)
+    other_process.kill()
+    other_process.wait()
+    occupy(cluster, "local", own, "fig3", 3)
+    occupy(cluster, "local", own, "fig3", 4)
 
 
 def test_a_sweep_of_another_machine_can_only_be_asked_for_there(bench: Bench) -> None:

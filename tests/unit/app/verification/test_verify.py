@@ -244,9 +244,11 @@ def test_a_run_without_a_usable_spec(tmp_path: Path, content: str | None) -> Non
     assert (judged["experiment"], judged["point"], judged["repetition"]) == ("smoke", "paced", 2)
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not a run directory"):
-        verify(tmp_path / "x")
+def test_a_directory_that_is_not_there_or_of_no_run(tmp_path: Path) -> None:
+    for directory in (tmp_path / "x", tmp_path):
+        with pytest.raises(UserError, match="not a run directory"):
+            verify(directory)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_playbook_that_failed_says_why(tmp_path: Path) -> None:
