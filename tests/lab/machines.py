@@ -51,7 +51,7 @@ class Lab:
         results = ["-e", f"experiment_results_dir={self.results}"]
         return [program, "-i", str(self.inventory), *options, *where, *results]
 
-    def play(self, *options: str, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
+    def play(self, *options: str, timeout_s: float = 2400) -> subprocess.CompletedProcess[str]:
         """Run a playbook to its end."""
         return subprocess.run(
             self.command("ansible-playbook", *options),

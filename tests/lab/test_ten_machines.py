@@ -15,7 +15,7 @@ import psutil
 import pytest
 from machines import INSTALL, PROJECT, Lab, changed, good
 
-pytestmark = [pytest.mark.ci, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(3600)]
 SERVICES = {
     "controller-1": "lifelog-kafka-controller-1",
     "broker-1": "lifelog-kafka-broker-1",

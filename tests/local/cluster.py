@@ -43,7 +43,7 @@ class Testbed:
         ]
 
     def play(
-        self, playbook: str, *options: str, timeout_s: float = 400, inventory: Path = INVENTORY
+        self, playbook: str, *options: str, timeout_s: float = 900, inventory: Path = INVENTORY
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook to its end."""
         return subprocess.run(
@@ -61,7 +61,7 @@ class Testbed:
         return ["-e", f"experiment={HERE / 'experiments' / name}.yml"]
 
     def experiment(
-        self, name: str, *options: str, inventory: Path = INVENTORY, timeout_s: float = 400
+        self, name: str, *options: str, inventory: Path = INVENTORY, timeout_s: float = 900
     ) -> subprocess.CompletedProcess[str]:
         """Run one of the tests' experiments."""
         chosen = self.experiment_options(name)

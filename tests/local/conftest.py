@@ -13,7 +13,7 @@ def testbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """Install and start everything; stop it at the end, whatever happened."""
     base = tmp_path_factory.mktemp("testbed")
     bed = Testbed(base / "state", base / "results")
-    installed = bed.play("site.yml", "--skip-tags", "experiment", timeout_s=900)
+    installed = bed.play("site.yml", "--skip-tags", "experiment", timeout_s=1800)
     try:
         assert installed.returncode == 0, installed.stdout[-4000:] + installed.stderr[-2000:]
         yield bed

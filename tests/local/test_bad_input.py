@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cluster import HERE, Testbed
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import psutil
 import pytest
 from cluster import Testbed
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
 def quick(testbed: Testbed) -> Testbed:
     """A saturated and a paced run, done once for the tests below."""
-    done = testbed.experiment("quick", timeout_s=800)
+    done = testbed.experiment("quick", timeout_s=1700)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     return testbed
 

@@ -17,7 +17,7 @@ from lifelog.jsonfiles import read_json, write_json
 from lifelog.producer.clients import make_client
 from lifelog.producer.run import Load, Source, send_load
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 LOST, REPEATED, CORRUPTED = 700, 900, 1100
 
 
@@ -44,7 +44,7 @@ def run_lifelog(program: Path, *arguments: object, **environment: str) -> str:
         [str(program), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env={**os.environ, **environment},
     )

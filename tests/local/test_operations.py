@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cluster import HERE, PROJECT, Testbed
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 SITE = ("site.yml", "--skip-tags", "experiment")
 # Not of a playbook: environments, what tests and linters leave, and what running services write.
 PASSED_OVER = {
@@ -179,6 +179,6 @@ def test_a_reset_leaves_no_process_and_no_file(testbed: Testbed) -> None:
 @pytest.mark.ci
 @pytest.mark.last
 def test_after_a_reset_the_testbed_can_be_installed_again(testbed: Testbed) -> None:
-    done = testbed.play(*SITE, timeout_s=600)
+    done = testbed.play(*SITE, timeout_s=900)
     assert done.returncode == 0, done.stdout[-4000:]
     assert len(of_the_testbed(testbed)) >= 7

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cluster import PROJECT
 
-pytestmark = [pytest.mark.ci, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(3600)]
 
 
 def run(*command: object, cwd: Path, **environment: str) -> str:
@@ -20,7 +20,7 @@ def run(*command: object, cwd: Path, **environment: str) -> str:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=3000,
         check=False,
         env={**os.environ, **environment},
     )

@@ -24,7 +24,7 @@ from cluster import HERE, PROJECT, Testbed
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(2400)
 BROKER = "127.0.30.11:9092"
 MASTER = "http://127.0.30.20:8080/json/"
 HOSTS = yaml.safe_load((HERE / "inventory/hosts.yml").read_text("utf-8"))
@@ -101,7 +101,7 @@ def healthy(kind: str, *arguments: object) -> None:
     """Asks as the playbooks do; they wait as long as they must."""
     script = PROJECT / "roles" / kind / "files" / f"{kind}_health.py"
     command = [sys.executable, str(script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cluster import Testbed
 
-pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(1800)]
 # Logs of services and Kafka's metadata grow a little with each run, and are rotated.
 ALLOWED_MB = 8
 
@@ -23,7 +23,7 @@ def test_three_runs_leave_disk_use_flat(testbed: Testbed) -> None:
     # Applications of interrupted runs are Spark's own to clean up, an hour later.
     known = set(local.glob("data/spark/*/work/app-*"))
     before = used_mb(local / "data") + used_mb(local / "log")
-    done = testbed.experiment("fixed", "-e", "set=repetitions=3", timeout_s=800)
+    done = testbed.experiment("fixed", "-e", "set=repetitions=3", timeout_s=1500)
     assert done.returncode == 0, done.stdout[-4000:]
     left = [
         *testbed.runs_directory.iterdir(),

@@ -62,9 +62,7 @@ def expand(
             raise UserError(f"set: {key}: no point of this experiment has a mode that uses it")
     modes = {point.settings.mode for point in points}
     return points, {
-        key: text
-        for key, text in small.told.items()
-        if any(uses(mode, key) for mode in modes)
+        key: text for key, text in small.told.items() if any(uses(mode, key) for mode in modes)
     }
 
 
