@@ -2,11 +2,13 @@
 
 Runs with the control node's Python alone, then with the environment made by ``tools``; standard library only. A step
 works in a directory of its own and renames it at the end, so a broken download leaves nothing that looks finished.
+Two playbooks may fill one cache: whoever comes second waits, and finds the step done.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -71,6 +73,8 @@ def atomically(target: Path, fill: Callable[[Path], None]) -> None:
 
 def make_tools(target: Path, lock: Path) -> None:
     """The environment that builds and installs everything else: uv, setuptools, wheel, pbr."""
+    if (target / ".complete").exists():
+        return
     shutil.rmtree(target, ignore_errors=True)
     venv.create(target, with_pip=True, symlinks=True)
     python = target / "bin" / "python"
@@ -291,7 +295,10 @@ def main() -> int:
         "control": lambda: make_control(args.target, args.cache, args.app, args.wheels, args.key),
         "install-app": lambda: install_app(args.target, args.wheel, args.key),
     }
-    steps[args.step]()
+    args.target.parent.mkdir(parents=True, exist_ok=True)
+    with args.target.with_name(f".{args.target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        steps[args.step]()
     return 0
 
 

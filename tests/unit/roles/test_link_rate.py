@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 from link_rate import listens, measure, received_mbit_s, start_server
@@ -79,8 +79,8 @@ def two_free_ports() -> int:
     return port if not listens(port + 1) else two_free_ports()
 
 
-@pytest.mark.skipif(not shutil.which("iperf3"), reason="iperf3 is not installed")
-def test_a_link_is_measured_both_ways_and_no_server_stays() -> None:
+def test_a_link_is_measured_both_ways_and_no_server_stays(program: Callable[[str], str]) -> None:
+    program("iperf3")
     port = two_free_ports()
     params = {"address": "127.0.10.1", "own_address": "127.0.10.2", "seconds": 1}
     assert [start_server("127.0.10.1", number) for number in (port, port + 1)] == ["", ""]
@@ -101,6 +101,6 @@ def test_a_link_is_measured_both_ways_and_no_server_stays() -> None:
     assert "Connection refused" in why
 
 
-@pytest.mark.skipif(not shutil.which("iperf3"), reason="iperf3 is not installed")
-def test_a_server_that_cannot_start_says_why() -> None:
+def test_a_server_that_cannot_start_says_why(program: Callable[[str], str]) -> None:
+    program("iperf3")
     assert "Cannot assign requested address" in start_server("203.0.113.9", two_free_ports())
