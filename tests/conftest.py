@@ -1,6 +1,6 @@
 """No test is timed: a shared machine may be slow. Those that take minutes run in CI only.
 
-`./testbed test` runs two tests at a time: those of one real cluster in their order, and beside them others.
+`./testbed test` runs two tests at a time: those of a real cluster one after the other, and beside them all others.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ settings.load_profile("testbed")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Whatever uses one real cluster stays in one process, in its order; of the rest, each file."""
+    """Whatever uses a real cluster stays in one process, in its order; of the rest, each file.
+
+    Two clusters at once are no quicker here: they starve each other of processors until runs are invalid.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneClusterEach(LoadScopeScheduling):
+    class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             of_cluster = nodeid.startswith(("tests/lab/", "tests/local/"))
-            return nodeid.rpartition("/")[0] if of_cluster else nodeid.partition("::")[0]
+            return "cluster" if of_cluster else nodeid.partition("::")[0]
 
-    return OneClusterEach(config, log)
+    return OneCluster(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
