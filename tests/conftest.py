@@ -1,6 +1,6 @@
 """No test is timed: a shared machine may be slow. Those that take minutes run in CI only.
 
-`./testbed test` runs two tests at a time: those of one real cluster in their order, and beside them others.
+`./testbed test` runs two tests at a time: those of a real cluster one after the other, and beside them all others.
 """
 
 from __future__ import annotations
@@ -23,34 +23,26 @@ settings.load_profile("testbed")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Whatever uses one real cluster stays in one process, in its order; of the rest, each file."""
+    """Whatever uses a real cluster stays in one process, in its order; of the rest, each file.
+
+    Two clusters at once are no quicker here: they starve each other of processors until runs are invalid.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneProcessEach(LoadScopeScheduling):
+    class OneCluster(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             of_cluster = nodeid.startswith(("tests/lab/", "tests/local/"))
-            return nodeid.rpartition("/")[0] if of_cluster else nodeid.partition("::")[0]
+            return "cluster" if of_cluster else nodeid.partition("::")[0]
 
-    return OneProcessEach(config, log)
+    return OneCluster(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is for CI elsewhere, and order the rest.
-
-    The lab needs both cores while its sixteen producers send. So in CI the local cluster comes after the unit tests,
-    and first the part of it that measures nothing. What removes it comes last.
-    """
-    in_ci = bool(os.environ.get("CI"))
+    """Skip what is for CI elsewhere, and put last what removes the testbed of the others."""
     for item in items:
-        if item.get_closest_marker("ci") and not in_ci:
+        if item.get_closest_marker("ci") and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: set CI=1 to run it"))
-
-    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
-        local = item.nodeid.startswith("tests/local/")
-        measures = "test_operations" not in item.nodeid
-        return in_ci and local, item.get_closest_marker("last") is not None, local and measures
-
-    items.sort(key=place)
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 @pytest.fixture(scope="session")
