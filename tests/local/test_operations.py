@@ -158,9 +158,9 @@ def test_a_reset_wants_a_typed_yes(testbed: Testbed) -> None:
 @pytest.mark.last
 def test_a_reset_leaves_no_process_and_no_file(testbed: Testbed) -> None:
     # What the inventories of other tests say of this cluster is not this inventory's to remove.
-    own = f"inventory-{hashlib.sha256(str(HERE / 'inventory').encode()).hexdigest()[:8]}.json"
-    for file in (testbed.state / "clusters").glob("*.json"):
-        if file.name != own:
+    own = f"inventory-{hashlib.sha256(str(HERE / 'inventory').encode()).hexdigest()[:8]}"
+    for file in (testbed.state / "clusters").iterdir():
+        if file.stem != own:
             file.unlink()
     # The worst case: nobody is there who would end the services, and a dead socket.
     pid = int((testbed.state / "local/etc/supervisor/supervisord.pid").read_text("utf-8"))

@@ -283,7 +283,14 @@ def main() -> int:
     for name in ("minor", "architecture", "java", "jars", "key"):
         parser.add_argument(f"--{name}")
     args = parser.parse_args()
-    steps: dict[str, Callable[[], None]] = {
+    own: dict[str, Callable[[], None]] = {
+        "control": lambda: make_control(args.target, args.cache, args.app, args.wheels, args.key),
+        "install-app": lambda: install_app(args.target, args.wheel, args.key),
+    }
+    if args.step in own:
+        own[args.step]()
+        return 0
+    shared: dict[str, Callable[[], None]] = {
         "tools": lambda: make_tools(args.target, args.lock),
         "sdists": lambda: fetch_sdists(args.target, args.lock),
         "wheelhouse": lambda: fetch_wheelhouse(
@@ -292,13 +299,11 @@ def main() -> int:
         "wheels": lambda: build_wheels(args.target, args.sdists),
         "jars": lambda: fetch_jars(args.target, args.ivy, args.java, json.loads(args.jars)),
         "app": lambda: build_app(args.target, args.app, args.extensions),
-        "control": lambda: make_control(args.target, args.cache, args.app, args.wheels, args.key),
-        "install-app": lambda: install_app(args.target, args.wheel, args.key),
     }
     args.target.parent.mkdir(parents=True, exist_ok=True)
     with args.target.with_name(f".{args.target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        steps[args.step]()
+        shared[args.step]()
     return 0
 
 
