@@ -159,7 +159,7 @@ def test_a_reset_wants_a_typed_yes(testbed: Testbed) -> None:
 def test_a_reset_leaves_no_process_and_no_file(testbed: Testbed) -> None:
     # What the inventories of other tests say of this cluster is not this inventory's to remove.
     own = f"inventory-{hashlib.sha256(str(HERE / 'inventory').encode()).hexdigest()[:8]}"
-    for file in (testbed.state / "clusters").iterdir():
+    for file in (testbed.state / "clusters").glob("*"):
         if file.stem != own:
             file.unlink()
     # The worst case: nobody is there who would end the services, and a dead socket.
