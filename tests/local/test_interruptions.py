@@ -63,25 +63,39 @@ def start(bed: Testbed, settings: str, run: str = "r01") -> subprocess.Popen[str
     return play
 
 
+def jobs_process(bed: Testbed, name: str) -> psutil.Process:
+    """The job of that name; an earlier interruption may have left a directory, but no process."""
+    pids = [int(f.read_text()) for f in bed.runs_directory.glob(f"interrupted-*/{name}.pid")]
+    return psutil.Process(next(pid for pid in pids if psutil.pid_exists(pid)))
+
+
 def test_a_sweep_that_was_killed_goes_on_where_it_was(testbed: Testbed) -> None:
-    play = start(testbed, "repetitions=2", "r02")
+    """And a run whose job is killed is repeated, while it may be."""
+    settings = "repetitions=2,max_attempts=3"
+    play = start(testbed, settings, "r02")
     before = {p: p.read_bytes() for p in testbed.results.rglob("run.json")}
     assert any("interrupted/saturation-r01-a01" in str(path) for path in before)
     os.killpg(play.pid, signal.SIGINT)
     assert play.wait(60) != 0
     wait_for(lambda: not jobs_of_runs(testbed), "the jobs end", LEASE_S + 60)
-    again = testbed.experiment("interrupted", "-e", "set=repetitions=2")
-    assert again.returncode == 0, again.stdout[-4000:]
-    assert "goes on with the sweep" in again.stdout
-    assert "1 of 2 runs are done" in again.stdout
+    again = start(testbed, settings, "r02-a02")
+    jobs_process(testbed, "consumer").kill()
+    output = again.communicate(timeout=1000)[0]
+    assert again.returncode == 0, output[-4000:]
+    assert "goes on with the sweep" in output
+    assert "1 of 2 runs are done" in output
+    assert "Traceback" not in output
     assert {p: p.read_bytes() for p in before} == before
     runs = testbed.runs("interrupted")
     assert {name: run["valid"] for name, run in runs.items()} == {
         "saturation-r01-a01": True,
         "saturation-r02-a01": False,
-        "saturation-r02-a02": True,
+        "saturation-r02-a02": False,
+        "saturation-r02-a03": True,
     }
     assert "interrupted" in runs["saturation-r02-a01"]["invalid_reasons"][0]
+    reasons = runs["saturation-r02-a02"]["invalid_reasons"]
+    assert any(r.startswith("failed: consumer: ") for r in reasons), reasons
     # What the killed playbook left on the nodes is swept up.
     left = [
         *testbed.runs_directory.iterdir(),
@@ -90,28 +104,17 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(testbed: Testbed) -> None:
     assert [path for path in left if not path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize(
-    ("victim", "reason", "attempts"), [("consumer", "consumer: ", 2), ("producer", "producer ", 1)]
-)
-def test_a_killed_job_makes_its_run_invalid_and_only_that(
-    testbed: Testbed, victim: str, reason: str, attempts: int
-) -> None:
-    earlier = set(testbed.runs("interrupted"))
-    play = start(testbed, f"max_attempts={attempts}")
-    name = "consumer" if victim == "consumer" else "producers"
-    # An earlier interruption may have left a directory, but no process.
-    pids = [int(f.read_text()) for f in testbed.runs_directory.glob(f"interrupted-*/{name}.pid")]
-    process = psutil.Process(next(pid for pid in pids if psutil.pid_exists(pid)))
-    if victim == "producer":
-        # A child is one producer: the job itself goes on, and must tell.
-        process = next(c for c in process.children() if "spawn_main" in " ".join(c.cmdline()))
-    process.kill()
+def test_a_killed_producer_makes_its_run_invalid_and_only_that(testbed: Testbed) -> None:
+    earlier = testbed.runs("interrupted")
+    play = start(testbed, "max_attempts=1")
+    # A child is one producer: the job itself goes on, and must tell.
+    children = jobs_process(testbed, "producers").children()
+    next(c for c in children if "spawn_main" in " ".join(c.cmdline())).kill()
     output = play.communicate(timeout=1000)[0]
-    # Repeated where it may be: then the experiment has its valid run.
-    assert (play.returncode == 0) == (attempts > 1), output[-3000:]
-    runs = [r for n, r in testbed.runs("interrupted").items() if n not in earlier]
-    assert [run["valid"] for run in runs] == [False, True][:attempts]
-    reasons = runs[0]["invalid_reasons"]
-    assert any(r.startswith("failed: ") and reason in r for r in reasons), reasons
+    assert play.returncode != 0, output[-3000:]
+    (run,) = [run for name, run in testbed.runs("interrupted").items() if name not in earlier]
+    assert not run["valid"]
+    reasons = run["invalid_reasons"]
+    assert any(r.startswith("failed: ") and "producer " in r for r in reasons), reasons
     assert "Traceback" not in output
     wait_for(lambda: not jobs_of_runs(testbed), "the jobs end", 30)

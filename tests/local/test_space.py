@@ -19,15 +19,18 @@ def used_mb(folder: Path) -> float:
 
 def test_three_runs_leave_disk_use_flat(testbed: Testbed) -> None:
     local = testbed.state / "local"
-    assert testbed.experiment("fixed").returncode == 0
+    # The first run of a testbed makes what stays, such as Kafka's own topics.
+    if not testbed.runs("fixed"):
+        assert testbed.experiment("fixed").returncode == 0
     # Applications of interrupted runs are Spark's own to clean up, an hour later.
     known = set(local.glob("data/spark/*/work/app-*"))
     before = used_mb(local / "data") + used_mb(local / "log")
-    done = testbed.experiment("fixed", "-e", "set=repetitions=3", timeout_s=1500)
+    done = testbed.experiment("three")
     assert done.returncode == 0, done.stdout[-4000:]
+    assert len(testbed.runs("three")) == 3
     left = [
         *testbed.runs_directory.iterdir(),
-        *local.glob("data/kafka/*/data/fixed-*"),
+        *local.glob("data/kafka/*/data/three-*"),
         *(set(local.glob("data/spark/*/work/app-*")) - known),
     ]
     assert [path for path in left if not path.name.startswith(".")] == []
