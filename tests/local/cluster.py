@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ class Testbed:
 
     state: Path
     results: Path
-    project: Path = PROJECT
+    # What Ansible runs in.
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property
     def runs_directory(self) -> Path:
@@ -48,7 +51,8 @@ class Testbed:
         """Run a playbook to its end."""
         return subprocess.run(
             self.command(playbook, *options, inventory=inventory),
-            cwd=self.project,
+            cwd=PROJECT,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from cluster import Testbed
+from cluster import PROJECT, Testbed
 
 from lifelog.jsonfiles import read_json
 from lifelog.node.jobs import LEASE_S
@@ -46,7 +46,7 @@ def start(bed: Testbed, settings: str, run: str = "r01") -> subprocess.Popen[str
     """Start the experiment and return when the producers of a run send."""
     options = [*bed.experiment_options("interrupted"), "-e", f"set={settings}"]
     play = subprocess.Popen(
-        bed.command("playbooks/app.yml", *options), cwd=bed.project, text=True,
+        bed.command("playbooks/app.yml", *options), cwd=PROJECT, env=bed.environment, text=True,
         start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

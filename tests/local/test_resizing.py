@@ -134,7 +134,7 @@ def test_who_is_in_no_group_is_named(testbed: Testbed, inventory: Inventory) -> 
     inventory.group("kafka_brokers").pop("test-broker-2")
     inventory.group("spark_workers").pop("test-worker-2")
     before = processes(testbed)
-    done = testbed.play("playbooks/members.yml", inventory=inventory.save())
+    done = testbed.play("site.yml", "--tags", "members", inventory=inventory.save())
     assert done.returncode != 0
     text = " ".join(done.stdout.split())
     for who, group in (
@@ -208,7 +208,8 @@ def test_hosts_come_and_go(testbed: Testbed, inventory: Inventory) -> None:
         fill("moves", 6000, 6)
         inventory.retire("kafka_brokers", "test-broker-3")
         inventory.retire("spark_workers", "test-worker-3")
-        refused = testbed.play(*install, inventory=inventory.save())
+        members = ("site.yml", "--tags", "members")
+        refused = testbed.play(*members, inventory=inventory.save())
         assert refused.returncode != 0
         assert "test-broker-3 cannot leave: topic everywhere keeps 3 replicas" in refused.stdout
         with admin() as client:
@@ -228,7 +229,7 @@ def test_hosts_come_and_go(testbed: Testbed, inventory: Inventory) -> None:
     finally:
         with admin() as client:
             client.delete_topics(["moves", "pair"])
-    assert changed(testbed.play(*install, inventory=inventory.path)) == set()
+    assert changed(testbed.play(*members, inventory=inventory.path)) == set()
 
 
 @pytest.mark.ci
