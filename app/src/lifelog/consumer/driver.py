@@ -34,6 +34,15 @@ EXPECTED_SHARE = 0.4
 IDLE_S = 15.0
 
 
+def expected_images_per_s(spec: dict[str, Any], bare_images_per_s: float) -> float:
+    """What the pipeline is expected to carry, of what the engine does bare in all slots at once.
+
+    A partition is one task: more slots than partitions wait.
+    """
+    busy = min(int(spec["settings"]["partitions"]), int(spec["slots"])) / int(spec["slots"])
+    return EXPECTED_SHARE * bare_images_per_s * busy
+
+
 class Results:
     """Writes what the workers return, micro-batch by micro-batch, and counts it."""
 
@@ -154,7 +163,7 @@ class Consumer:
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
         if not application.calibration:
             application.calibrate(spec["slots"])
-        expected = EXPECTED_SHARE * application.expected_images_per_s
+        expected = expected_images_per_s(spec, application.expected_images_per_s)
         # Paced load needs no cap: a backlog there is the finding.
         cap = max(
             settings["partitions"],
