@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,18 @@ class Testbed:
 
     state: Path
     results: Path
-    # What Ansible runs in.
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    # What Ansible runs in; None for that of the tests.
+    environment: Mapping[str, str] | None = None
 
     @property
     def runs_directory(self) -> Path:
         """Where the nodes keep the directories of runs."""
         return self.state / "local/data/runs"
+
+    def left_of(self, experiment: str) -> list[Path]:
+        """Directories of runs, and topics of that experiment, that are still on the nodes."""
+        topics = self.state.glob(f"local/data/kafka/*/data/{experiment}-*")
+        return [p for p in (*self.runs_directory.iterdir(), *topics) if not p.name.startswith(".")]
 
     def command(self, playbook: str, *options: str, inventory: Path = INVENTORY) -> list[str]:
         """The command line of a playbook of the project on the tests' inventory, or on another."""

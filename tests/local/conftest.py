@@ -13,10 +13,10 @@ from cluster import Testbed
 
 
 @pytest.fixture(scope="session")
-def ansible(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment that has the project's own Ansible; in CI a user's: the full package, and nothing of ours beside it."""
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str] | None:
+    """None, for the project's own Ansible; in CI the environment of a user's: the full package, and nothing of ours beside it."""
     if not os.environ.get("CI"):
-        return dict(os.environ)
+        return None
     own = tmp_path_factory.mktemp("ansible")
     uv = str(Path(sys.executable).with_name("uv"))
     for command in (
@@ -30,7 +30,9 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def testbed(tmp_path_factory: pytest.TempPathFactory, ansible: dict[str, str]) -> Iterator[Testbed]:
+def testbed(
+    tmp_path_factory: pytest.TempPathFactory, ansible: dict[str, str] | None
+) -> Iterator[Testbed]:
     """Install and start everything; stop it at the end, whatever happened."""
     base = tmp_path_factory.mktemp("testbed")
     bed = Testbed(base / "state", base / "results", ansible)

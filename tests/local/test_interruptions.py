@@ -97,11 +97,7 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(testbed: Testbed) -> None:
     reasons = runs["saturation-r02-a02"]["invalid_reasons"]
     assert any(r.startswith("failed: consumer: ") for r in reasons), reasons
     # What the killed playbook left on the nodes is swept up.
-    left = [
-        *testbed.runs_directory.iterdir(),
-        *testbed.state.glob("local/data/kafka/*/data/interrupted-*"),
-    ]
-    assert [path for path in left if not path.name.startswith(".")] == []
+    assert testbed.left_of("interrupted") == []
 
 
 def test_a_killed_producer_makes_its_run_invalid_and_only_that(testbed: Testbed) -> None:

@@ -190,6 +190,7 @@ def test_hosts_come_and_go(testbed: Testbed, inventory: Inventory) -> None:
     inventory.group("kafka_brokers")["test-broker-3"] = BROKER_3
     inventory.group("spark_workers")["test-worker-3"] = WORKER_3
     install = ("site.yml", "--skip-tags", "experiment")
+    members = ("site.yml", "--tags", "members")
     changed(testbed.play(*install, inventory=inventory.save()))
     assert restarted(before, processes(testbed)) == {"test-broker-3", "test-worker-3"}
     assert len([worker for worker in workers() if worker["state"] == "ALIVE"]) == 3
@@ -208,7 +209,6 @@ def test_hosts_come_and_go(testbed: Testbed, inventory: Inventory) -> None:
         fill("moves", 6000, 6)
         inventory.retire("kafka_brokers", "test-broker-3")
         inventory.retire("spark_workers", "test-worker-3")
-        members = ("site.yml", "--tags", "members")
         refused = testbed.play(*members, inventory=inventory.save())
         assert refused.returncode != 0
         assert "test-broker-3 cannot leave: topic everywhere keeps 3 replicas" in refused.stdout

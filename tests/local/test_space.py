@@ -17,21 +17,22 @@ def used_mb(folder: Path) -> float:
     return sum(p.lstat().st_blocks for p in folder.rglob("*") if p.is_file()) * 512 / 1e6
 
 
+def applications(local: Path) -> set[Path]:
+    """What Spark keeps of its applications on the workers."""
+    return set((local / "data/spark").glob("*/*/app-*"))
+
+
 def test_three_runs_leave_disk_use_flat(testbed: Testbed) -> None:
     local = testbed.state / "local"
     # The first run of a testbed makes what stays, such as Kafka's own topics.
     if not testbed.runs("fixed"):
         assert testbed.experiment("fixed").returncode == 0
     # Applications of interrupted runs are Spark's own to clean up, an hour later.
-    known = set(local.glob("data/spark/*/work/app-*"))
+    known = applications(local)
     before = used_mb(local / "data") + used_mb(local / "log")
     done = testbed.experiment("three")
     assert done.returncode == 0, done.stdout[-4000:]
     assert len(testbed.runs("three")) == 3
-    left = [
-        *testbed.runs_directory.iterdir(),
-        *local.glob("data/kafka/*/data/three-*"),
-        *(set(local.glob("data/spark/*/work/app-*")) - known),
-    ]
-    assert [path for path in left if not path.name.startswith(".")] == []
+    assert testbed.left_of("three") == []
+    assert applications(local) <= known
     assert used_mb(local / "data") + used_mb(local / "log") - before < ALLOWED_MB

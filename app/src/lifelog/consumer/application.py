@@ -32,7 +32,7 @@ class Application:
         self.calibration = calibrate_workers(self.session, self.work, slots)
 
     @property
-    def expected_images_per_s(self) -> float:
+    def bare_images_per_s(self) -> float:
         """What the engine does bare in all slots at once."""
         return float(sum(row["images_per_s"] for row in self.calibration))
 

@@ -39,7 +39,7 @@ def expected_images_per_s(spec: dict[str, Any], bare_images_per_s: float) -> flo
 
     A partition is one task: more slots than partitions wait.
     """
-    busy = min(int(spec["settings"]["partitions"]), int(spec["slots"])) / int(spec["slots"])
+    busy: float = min(1.0, spec["settings"]["partitions"] / spec["slots"])
     return EXPECTED_SHARE * bare_images_per_s * busy
 
 
@@ -163,7 +163,7 @@ class Consumer:
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
         if not application.calibration:
             application.calibrate(spec["slots"])
-        expected = expected_images_per_s(spec, application.expected_images_per_s)
+        expected = expected_images_per_s(spec, application.bare_images_per_s)
         # Paced load needs no cap: a backlog there is the finding.
         cap = max(
             settings["partitions"],
