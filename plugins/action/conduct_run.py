@@ -1,4 +1,4 @@
-"""Conduct the jobs of one run from ready to done, renew their leases, and show how it goes.
+"""Start the jobs of one run, conduct them from ready to done, renew their leases, and show how it goes.
 
 Imports only what Ansible brings. One connection is polled; nothing is copied to the node. It is one task, not one for
 each step: what lies between two tasks costs seconds in which the brokers idle and a backlog waits.
@@ -23,11 +23,17 @@ DOCUMENTATION = """
 module: conduct_run
 short_description: Conduct the jobs of one run on all of its nodes
 description:
-  - When the jobs of all hosts are ready, they agree on a start instant and each is told of it. When the producers are done
+  - Starts the jobs. When those of all hosts are ready, they agree on a start instant and each is told of it. When the producers are done
     and the consumer's time is over, the consumer is told to drain; the task ends on all hosts when it has.
   - Fails on the host whose own job failed, ended without a word or took too long, and ends on the others.
 options:
   directory: {description: Run directory on the node., type: path, required: true}
+  spec: {description: Content of spec.json. Empty where the host needs none., type: dict, required: true}
+  commands:
+    description: Shell commands that start what runs in the background, in order; one that fails is the failure of the host.
+    type: list
+    elements: str
+    required: true
   job:
     description: Name of the job. Empty where the host has none; then its lease is renewed, seldom, until the end.
     type: str
@@ -52,7 +58,18 @@ SHOW_EVERY_S = 5.0
 # A quarter of the lease: a host without a job is not worth a connection twice a second.
 RENEW_EVERY_S = 15.0
 ARGUMENTS = frozenset(
-    {"directory", "job", "jobs", "consumer", "meeting", "label", "lead_s", "timeouts_s"}
+    {
+        "directory",
+        "spec",
+        "commands",
+        "job",
+        "jobs",
+        "consumer",
+        "meeting",
+        "label",
+        "lead_s",
+        "timeouts_s",
+    }
 )
 # The phase of a job's status at which it has come as far as a stage.
 PHASES = {
@@ -60,6 +77,10 @@ PHASES = {
     "measured": {"consumer": "measured", "producers": "done"},
     "drained": {"consumer": "done"},
 }
+
+
+# Runs a shell command on the node with a text as its input, and returns (exit status, what it printed).
+Command = Callable[[str, str], tuple[int, str]]
 
 
 class JobFailed(Exception):
@@ -109,11 +130,11 @@ class Meeting:
 
 
 class Conductor:
-    """Conducts the job of one host. `command` runs a shell command on its node and returns what it printed."""
+    """Conducts the job of one host, on which `command` runs shell commands."""
 
-    def __init__(
-        self, arguments: Mapping[str, Any], meeting: Meeting, command: Callable[[str], str]
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any], meeting: Meeting, command: Command) -> None:
+        self.spec = arguments["spec"] or None
+        self.commands = [str(line) for line in arguments["commands"]]
         self.job = str(arguments["job"] or "")
         self.directory = shlex.quote(str(arguments["directory"]))
         self.jobs = [str(host) for host in arguments["jobs"]]
@@ -127,8 +148,9 @@ class Conductor:
         self._shown_at = self._renewed_at = float("-inf")
 
     def conduct(self) -> None:
-        """From ready to drained; returns early where the job of another host failed. JobFailed where this one's did."""
+        """From the start to drained; returns early where the job of another host failed. JobFailed where this one's did."""
         try:
+            self._start()
             if not self._reach("ready", self.jobs):
                 return
             if self.job:
@@ -142,6 +164,20 @@ class Conductor:
         except JobFailed:
             self.meeting.tell("failed")
             raise
+
+    def _start(self) -> None:
+        if not self.commands:
+            return
+        self._run(f"mkdir -p {self.directory}")
+        if self.spec is not None:
+            self._write("spec.json", json.dumps(self.spec, indent=1))
+        for line in self.commands:
+            self._run(line)
+
+    def _run(self, line: str, given: str = "") -> None:
+        status, said = self.command(line, given)
+        if status:
+            raise JobFailed(said.strip() or f"exit status {status} of: {line}")
 
     def _reach(self, stage: str, hosts: list[str]) -> bool:
         """Wait until the jobs of all hosts are as far; False where one of another host failed."""
@@ -168,17 +204,15 @@ class Conductor:
     def _poll(self) -> None:
         # A job that has just ended may have written its last status after we read it, so the process is looked for
         # before the status is read.
-        alive, _, text = (
-            self.command(
-                f"touch {self.directory}/lease; "
-                f"if kill -0 $(cat {self.directory}/{self.job}.pid) 2>/dev/null; then echo alive; "
-                f"else echo gone; fi; cat {self.directory}/{self.job}.status.json 2>/dev/null"
-            )
-            .strip()
-            .partition("\n")
+        _, said = self.command(
+            f"touch {self.directory}/lease; "
+            f"if kill -0 $(cat {self.directory}/{self.job}.pid) 2>/dev/null; then echo alive; "
+            f"else echo gone; fi; cat {self.directory}/{self.job}.status.json 2>/dev/null",
+            "",
         )
+        alive, _, text = (part.strip() for part in said.strip().partition("\n"))
         with contextlib.suppress(ValueError):
-            self.status = json.loads(text) if text.strip() else self.status
+            self.status = json.loads(text) if text else self.status
         phase = self.status.get("phase", "starting")
         if phase == "failed" or (alive == "gone" and phase != "done"):
             raise JobFailed(
@@ -193,12 +227,12 @@ class Conductor:
             self._renewed_at = time.monotonic()
             # A host without a job that is not reached is missed where something is wanted of it.
             with contextlib.suppress(AnsibleConnectionFailure):
-                self.command(f"touch {self.directory}/lease")
+                self.command(f"touch {self.directory}/lease", "")
 
     def _write(self, name: str, text: str) -> None:
         # Renamed into place: a job never reads half of it.
         path = f"{self.directory}/{name}"
-        self.command(f"printf %s {shlex.quote(text)} > {path}.new && mv {path}.new {path}")
+        self._run(f"cat > {path}.new && mv {path}.new {path}", text)
 
 
 class ActionModule(ActionBase):
@@ -217,11 +251,16 @@ class ActionModule(ActionBase):
         if unlike := set(arguments) ^ ARGUMENTS:
             raise AnsibleActionFail(f"options missing or unknown: {', '.join(sorted(unlike))}")
         meeting = Meeting(Path(arguments["meeting"]), (task_vars or {})["inventory_hostname"])
-        conductor = Conductor(
-            arguments, meeting, lambda line: str(self._low_level_execute_command(line)["stdout"])
-        )
+        conductor = Conductor(arguments, meeting, self._command)
         try:
             conductor.conduct()
         except JobFailed as error:
-            result |= {"failed": True, "msg": f"{conductor.job}: {error}"}
-        return {**result, "status": conductor.status, "changed": False}
+            result |= {"failed": True, "msg": f"{conductor.job or 'sampler'}: {error}"}
+        return {**result, "status": conductor.status, "changed": True}
+
+    def _command(self, line: str, given: str) -> tuple[int, str]:
+        done = self._low_level_execute_command(line, in_data=given.encode() or None)
+        # Over SSH with a terminal, errors come with the output.
+        return int(done["rc"]), str(
+            done["stderr"] if done["rc"] and done["stderr"] else done["stdout"]
+        )

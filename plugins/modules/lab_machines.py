@@ -426,7 +426,9 @@ class Lab:
                     seen = now
                 if now - seen > GONE_S:
                     said = log.read_text(errors="replace").split("\n") if log.exists() else []
-                    last = next((line for line in reversed(said) if line.strip()), "it said nothing")
+                    last = next(
+                        (line for line in reversed(said) if line.strip()), "it said nothing"
+                    )
                     raise LabError(f"{name} ended while it started ({last}): see {log}")
                 if now - started > START_TIMEOUT_S:
                     raise LabError(

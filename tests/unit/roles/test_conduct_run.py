@@ -24,20 +24,26 @@ class Node:
         self.phase = "starting"
         self.alive = "alive"
         self.told: dict[str, str] = {}
+        self.started: list[str] = []
+        self.refuses = ""
         self.commands = 0
 
-    def __call__(self, command: str) -> str:
+    def __call__(self, command: str, given: str) -> tuple[int, str]:
         self.commands += 1
-        if command.startswith("printf"):
+        if command.startswith("start"):
+            self.started.append(command)
+            return (1, self.refuses) if command == self.refuses.partition(":")[0] else (0, "")
+        if command.startswith("cat"):
             path = command.rpartition(" ")[2]
-            self.told[path.rpartition("/")[2]] = command
+            self.told[path.rpartition("/")[2]] = given
             if path.endswith("start.json") and self.job == "producers":
                 self.phase = "done"
             elif path.endswith("start.json"):
                 self.phase = "measured"
             elif path.endswith("drain"):
                 self.phase = "done"
-        return f"{self.alive}\n" + json.dumps({"phase": self.phase, "app_id": "app-1"})
+        # As a terminal ends its lines.
+        return 0, f"{self.alive}\r\n" + json.dumps({"phase": self.phase, "app_id": "app-1"})
 
 
 class Cluster:
@@ -50,6 +56,8 @@ class Cluster:
             host: Conductor(
                 {
                     "directory": "/run dir",
+                    "spec": {"topic": "t"} if job else {},
+                    "commands": ["start sampler", *([f"start {job}"] if job else [])],
                     "job": job,
                     "jobs": ["master", "broker-1", "broker-2"],
                     "consumer": "master",
@@ -100,24 +108,26 @@ def test_all_agree_on_one_start_and_the_consumer_drains_last(tmp_path: Path) -> 
     nodes["master"].phase = nodes["broker-1"].phase = "ready"
     until(lambda: nodes["master"].commands > 20)
     # One is not ready yet: nobody starts.
-    assert not any(node.told for node in nodes.values())
+    assert not any("start.json" in node.told for node in nodes.values())
     before_ns = time.time_ns()
     nodes["broker-2"].phase = "ready"
     cluster.end()
     assert cluster.errors == {}
-    starts = {node.told["start.json"].split("{")[1] for node in nodes.values() if node.told}
-    (start,) = starts
-    start_ns = int(start.partition("}")[0].rpartition(":")[2])
-    assert 5e9 <= start_ns - before_ns < 15e9
+    (start,) = {node.told["start.json"] for node in nodes.values() if node.told}
+    assert 5e9 <= json.loads(start)["start_ns"] - before_ns < 15e9
     assert [host for host, node in nodes.items() if "drain" in node.told] == ["master"]
     assert nodes["idle"].told == {}
+    assert nodes["idle"].started == ["start sampler"]
+    assert nodes["broker-1"].started == ["start sampler", "start producers"]
+    assert json.loads(nodes["broker-1"].told["spec.json"]) == {"topic": "t"}
     assert cluster.conductors["master"].status["app_id"] == "app-1"
 
 
 def test_a_host_without_a_job_renews_its_lease_seldom(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     cluster.start()
-    until(lambda: cluster.nodes["idle"].commands >= 3)
+    # mkdir, its sampler, and leases.
+    until(lambda: cluster.nodes["idle"].commands >= 5)
     assert cluster.nodes["master"].commands > 2 * cluster.nodes["idle"].commands
     for host in ("master", "broker-1", "broker-2"):
         cluster.nodes[host].phase = "ready"
@@ -141,7 +151,17 @@ def test_one_failure_ends_all_and_is_told_once(
     cluster.start()
     cluster.end()
     assert cluster.errors == {"broker-2": reason}
-    assert not any(node.told for node in cluster.nodes.values())
+    assert not any("start.json" in node.told for node in cluster.nodes.values())
+
+
+def test_a_job_that_cannot_be_started_ends_all_with_what_it_said(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.nodes["broker-1"].phase = "ready"
+    cluster.nodes["broker-2"].refuses = "start producers: no such topic"
+    cluster.start()
+    cluster.end()
+    assert cluster.errors == {"broker-2": "start producers: no such topic"}
+    assert not any("start.json" in node.told for node in cluster.nodes.values())
 
 
 def test_a_job_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
@@ -156,6 +176,6 @@ def test_a_status_that_is_half_written_changes_nothing(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     conductor = cluster.conductors["master"]
     conductor.status = {"phase": "ready"}
-    conductor.command = lambda _line: "alive\n{"
+    conductor.command = lambda _line, _given: (0, "alive\n{")
     conductor._poll()
     assert conductor.status == {"phase": "ready"}
