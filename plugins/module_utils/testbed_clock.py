@@ -1,6 +1,7 @@
 """Which service sets the clock of this machine, and how far off the clock is by what that service says.
 
-Offsets are NTP's: true time minus this clock, in seconds. A positive one means that the clock is slow.
+Offsets are NTP's: true time minus this clock, in seconds. A positive one means that the clock is slow. The bound is how far
+the clock can be off at most: the offset, and the root distance (half of the root delay and the root dispersion), RFC 5905.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SERVICES = {
 }
 # Fields of `chronyc -c tracking`: reference id, its name, stratum, reference time, system time, last offset, RMS
 # offset, frequency, residual frequency, skew, root delay, root dispersion, update interval, leap status.
-CHRONY_FIELDS, CHRONY_SYSTEM_TIME = 14, 4
+CHRONY_FIELDS, CHRONY_SYSTEM_TIME, CHRONY_ROOT_DELAY, CHRONY_ROOT_DISPERSION = 14, 4, 10, 11
 # As systemd writes time spans; a dictionary keeps "min" and "ms" before "m" and "s".
 UNITS = {
     "month": 2629800.0,
@@ -81,40 +82,49 @@ def running_service(proc: str = "/proc") -> str:
     return min(found - {""}, key=list(SERVICES.values()).index, default="")
 
 
-def chrony_offset(text: str) -> tuple[float | None, str | None]:
-    """Offset in `chronyc -c tracking`, or why there is none."""
+def chrony_offset(text: str) -> tuple[float | None, float | None, str | None]:
+    """Offset and bound in `chronyc -c tracking`, or why there is none."""
     fields = text.strip().split(",")
     if len(fields) != CHRONY_FIELDS:
-        return None, "chronyc says something else than expected: %s" % text.strip()[:100]
+        return None, None, "chronyc says something else than expected: %s" % text.strip()[:100]
     if fields[-1] == "Not synchronised":
         return (
             None,
+            None,
             "chrony has no time source yet: name one in /etc/chrony/sources.d where the node has no internet",
         )
-    return float(fields[CHRONY_SYSTEM_TIME]), None
+    offset = float(fields[CHRONY_SYSTEM_TIME])
+    distance = float(fields[CHRONY_ROOT_DELAY]) / 2 + float(fields[CHRONY_ROOT_DISPERSION])
+    return offset, abs(offset) + distance, None
 
 
-def timesyncd_offset(text: str) -> tuple[float | None, str | None]:
-    """Offset in `timedatectl timesync-status`, or why there is none."""
+def timesyncd_offset(text: str) -> tuple[float | None, float | None, str | None]:
+    """Offset and bound in `timedatectl timesync-status`, or why there is none."""
     found = re.search(r"(?m)^\s*Offset: ([+-])(.+)$", text)
     if not found:
-        return None, "systemd-timesyncd has had no answer from a time server yet"
-    seconds = sum(float(number) * UNITS[unit] for number, unit in SPAN.findall(found[2]))
-    return (-seconds if found[1] == "-" else seconds), None
+        return None, None, "systemd-timesyncd has had no answer from a time server yet"
+    offset = -span_s(found[2]) if found[1] == "-" else span_s(found[2])
+    distance = re.search(r"(?m)^\s*Root distance: ([^(\n]+)", text)
+    return offset, abs(offset) + span_s(distance[1]) if distance else None, None
+
+
+def span_s(text: str) -> float:
+    """Seconds of a time span as systemd writes it."""
+    return sum(float(number) * UNITS[unit] for number, unit in SPAN.findall(text))
 
 
 def clock_of(kind: str, kernel: str) -> dict:
-    """Source and offset of the clock, or why no offset is known.
+    """Source, offset and bound of the clock, or why no offset is known.
 
     ``kind`` is what ``container`` says; hosts of one ``kernel`` (its name, where the inventory gives one) share a clock.
     """
-    source, offset, why = running_service(), None, None
+    source, offset, bound, why = running_service(), None, None, None
     if source == "chrony":
         text, why = output("chronyc", "-c", "tracking")
-        offset, why = chrony_offset(text) if text else (None, why)
+        offset, bound, why = chrony_offset(text) if text else (None, None, why)
     elif source == "timesyncd":
         text, why = output("timedatectl", "timesync-status")
-        offset, why = timesyncd_offset(text) if text else (None, why)
+        offset, bound, why = timesyncd_offset(text) if text else (None, None, why)
     elif source:
         why = "%s runs, whose offset is not read here" % source
     elif kernel:
@@ -128,6 +138,7 @@ def clock_of(kind: str, kernel: str) -> dict:
     return {
         "source": source or "none",
         "offset_s": offset,
+        "bound_s": bound,
         "absent_because": why,
         "shared_kernel": kernel or None,
     }

@@ -38,18 +38,23 @@ Root distance: 22.598ms (max: 5s)
 
 
 def test_chrony_says_how_far_the_clock_is_off() -> None:
-    assert chrony_offset(SYNCHRONISED) == (-0.000012345, None)
+    offset, bound, why = chrony_offset(SYNCHRONISED)
+    assert offset == -0.000012345
+    assert bound == pytest.approx(0.000012345 + 0.012345678 / 2 + 0.000456789)
+    assert why is None
 
 
 def test_a_chrony_without_a_source_has_no_offset() -> None:
-    offset, why = chrony_offset(UNSYNCHRONISED)
+    offset, bound, why = chrony_offset(UNSYNCHRONISED)
     assert offset is None
+    assert bound is None
     assert why
     assert why.startswith("chrony has no time source yet")
 
 
 def test_another_answer_of_chrony_is_not_guessed_at() -> None:
     assert chrony_offset("506 Cannot talk to daemon\n") == (
+        None,
         None,
         "chronyc says something else than expected: 506 Cannot talk to daemon",
     )
@@ -60,14 +65,16 @@ def test_another_answer_of_chrony_is_not_guessed_at() -> None:
     [("+1.025ms", 0.001025), ("-25us", -25e-6), ("+1min 2.5s", 62.5), ("-3s", -3.0), ("+0", 0.0)],
 )
 def test_timesyncd_says_how_far_the_clock_is_off(written: str, seconds: float) -> None:
-    offset, why = timesyncd_offset(TIMESYNCD.format(written))
+    offset, bound, why = timesyncd_offset(TIMESYNCD.format(written))
     assert offset == pytest.approx(seconds)
+    assert bound == pytest.approx(abs(seconds) + 0.022598)
     assert why is None
 
 
 def test_a_timesyncd_without_an_answer_has_no_offset() -> None:
     text = TIMESYNCD.split("         Leap", 1)[0] + " Packet count: 0\n"
     assert timesyncd_offset(text) == (
+        None,
         None,
         "systemd-timesyncd has had no answer from a time server yet",
     )

@@ -52,8 +52,8 @@ RULES: dict[str, tuple[str, str]] = {
         "Each run has a topic and a checkpoint of its own, each repetition a driver and executors.",
     ),
     "V11": (
-        "the clocks of the machines were not compared",
-        "A latency between machines needs clocks whose difference is known.",
+        "the clocks of the machines are not known well enough",
+        "A latency between machines needs clocks whose difference is known, and far smaller.",
     ),
     "V12": (
         "other load on the machines",

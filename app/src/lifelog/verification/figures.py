@@ -14,6 +14,9 @@ from lifelog.stats.steady import Steady, steady_state
 from lifelog.verification.callsfile import Calls
 from lifelog.verification.rundata import BatchLine, RunData
 
+# A latency between two clocks is given where these differ by at most this share of its median; our own choice.
+MOST_CLOCK_SHARE = 0.05
+
 
 @dataclass(slots=True)
 class Figures:
@@ -132,17 +135,15 @@ def _steady_series(data: RunData, calls: Calls, batches: list[BatchLine], second
 
 
 def _latency(figures: Figures, data: RunData, calls: Calls) -> None:
-    reason: str | None = None
     if data.spec.settings["mode"] != "paced":
         reason = "V1: only paced load has a latency"
     elif not calls.latency_images:
         reason = "no latency was recorded"
     else:
-        reason = figures.clock_fault = clock_fault(data)
-    if reason is None:
         try:
             histogram = merge(calls.latency)
             found = percentiles(histogram, len(calls.latency_sums))
+            _check_clocks(clock_bound_ms(data), found["p50"].value_ms)
         except ValueError as error:
             reason = figures.clock_fault = f"V11: {error}"
         else:
@@ -151,24 +152,41 @@ def _latency(figures: Figures, data: RunData, calls: Calls) -> None:
             for name, percentile in found.items():
                 if percentile.absent_because:
                     figures.absent[f"latency_ms.{name}"] = percentile.absent_because
-    if reason is not None:
-        for name in ("p50", "p99"):
-            figures.absent[f"latency_ms.{name}"] = reason
+            return
+    for name in ("p50", "p99"):
+        figures.absent[f"latency_ms.{name}"] = reason
 
 
-def clock_fault(data: RunData) -> str | None:
-    """Why latencies between the nodes mean nothing (rule V11); None where they share a clock.
+def _check_clocks(bound_ms: float, median_ms: float | None) -> None:
+    if median_ms is not None and bound_ms > MOST_CLOCK_SHARE * median_ms:
+        raise ValueError(
+            f"the clocks of producers and workers may differ by {bound_ms:.1f} ms, more than "
+            f"{MOST_CLOCK_SHARE:.0%} of the median latency of {median_ms:.0f} ms"
+        )
 
-    Hosts of one kernel (`kernels` of cluster.json) do, as do all addresses of one loopback.
+
+def clock_bound_ms(data: RunData) -> float:
+    """How far the clocks of a producer and a worker can differ at most, in ms (rule V11).
+
+    Hosts of one kernel (`kernels` of cluster.json) share a clock, as do all addresses of one loopback;
+    two others differ by the sum of their greatest errors (`bound_s` of the nodes' facts). ValueError
+    where one is not known.
     """
     kernels = data.cluster.get("kernels") or {}
     addresses = {own.address: own.host for own in data.spec.producers}
     for worker in data.cluster.get("workers", []):
         if not data.consumer.executors or worker["address"] in data.consumer.executors:
             addresses[worker["address"]] = worker["host"]
-    if all(address.startswith("127.") for address in addresses):
-        return None
-    clocks = {kernels.get(host) for host in addresses.values()}
-    if len(clocks) == 1 and None not in clocks:
-        return None
-    return "V11: producers and workers have different clocks, and no offset was measured"
+    hosts = {kernels.get(host, host): host for host in sorted(addresses.values())}
+    if len(hosts) == 1 or all(address.startswith("127.") for address in addresses):
+        return 0.0
+    bounds = []
+    for host in hosts.values():
+        clock = (data.nodes.get(host) or {}).get("clock") or {}
+        if clock.get("bound_s") is None:
+            why = clock.get("absent_because") or "its time service does not tell"
+            raise ValueError(
+                f"producers and workers have different clocks, and how far off {host}'s is, is not known: {why}"
+            )
+        bounds.append(1e3 * float(clock["bound_s"]))
+    return sum(sorted(bounds)[-2:])

@@ -12,6 +12,7 @@ import pytest
 from synthetic_run import START_NS, SyntheticRun, image_keys, warmup_keys
 
 from lifelog.errors import UserError
+from lifelog.jsonfiles import write_json
 from lifelog.verification.verify import verify
 
 Change = Callable[[SyntheticRun], None]
@@ -344,6 +345,21 @@ def test_latency_across_clocks_is_withheld(tmp_path: Path) -> None:
     cluster["kernels"] = {"b": "k", "w1": "k", "w2": "k"}
     (directory / "cluster.json").write_text(json.dumps(cluster))
     assert verify(directory)["latency_ms"]["p50"] == 700
+    (directory / "nodes").mkdir(exist_ok=True)
+    # Other kernels, whose clocks are known: 30 ms and 20 ms off at most are too much for 700 ms, 15 ms and 10 ms are not.
+    cluster["kernels"] = {"b": "k", "w1": "l", "w2": "l"}
+    (directory / "cluster.json").write_text(json.dumps(cluster))
+    for factor, given in ((2, None), (1, 700)):
+        for host, bound_s in (("b", 0.015), ("w1", 0.010), ("w2", 0.010)):
+            write_json(
+                directory / "nodes" / f"{host}.json", {"clock": {"bound_s": factor * bound_s}}
+            )
+        judged = verify(directory)
+        assert judged["latency_ms"]["p50"] == given
+    write_json(
+        directory / "nodes/w2.json", {"clock": {"bound_s": None, "absent_because": "chrony rests"}}
+    )
+    assert "chrony rests" in verify(directory)["absent_because"]["latency_ms.p50"]
 
 
 def test_a_negative_latency_withholds_all(tmp_path: Path) -> None:
