@@ -159,7 +159,7 @@ class Conductor:
             if not self._reach("measured", self.jobs):
                 return
             if self.job == "consumer":
-                self._write("drain", "")
+                self._write("drain", "the producers have finished\n")
             self._reach("drained", [self.consumer])
         except JobFailed:
             self.meeting.tell("failed")
@@ -230,6 +230,7 @@ class Conductor:
                 self.command(f"touch {self.directory}/lease", "")
 
     def _write(self, name: str, text: str) -> None:
+        assert text, "without an input the command would wait for a terminal's"
         # Renamed into place: a job never reads half of it.
         path = f"{self.directory}/{name}"
         self._run(f"cat > {path}.new && mv {path}.new {path}", text)

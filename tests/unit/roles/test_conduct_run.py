@@ -34,6 +34,8 @@ class Node:
             self.started.append(command)
             return (1, self.refuses) if command == self.refuses.partition(":")[0] else (0, "")
         if command.startswith("cat"):
+            # With nothing to read it would wait for ever at a terminal.
+            assert given
             path = command.rpartition(" ")[2]
             self.told[path.rpartition("/")[2]] = given
             if path.endswith("start.json") and self.job == "producers":
