@@ -22,6 +22,9 @@ from lifelog.experiment.settings import (
 )
 from lifelog.experiment.yamlfile import Document, load_document, parse_scalar
 
+# Our own choice: of the time that producers send, what is cut off at both ends takes a fifth at most.
+_LENGTH_ROOM = 1.25
+
 
 def find_experiment(experiment: str, directory: Path) -> Path:
     """The file of an experiment: its name in `directory`, or a path; UserError where it is not."""
@@ -125,13 +128,16 @@ def _check_figure(document: Document, file: ExperimentFile) -> None:
 
 
 def _check_length(document: Document, experiment: Experiment) -> None:
+    needed_s = _LENGTH_ROOM * experiment.min_duration_s
     for point in experiment.points:
         mode, duration_s = point.settings.mode, point.settings.duration_s
-        if experiment.short or mode in SIZED_MODES or duration_s >= experiment.min_duration_s:
+        if experiment.short or mode in SIZED_MODES or duration_s >= needed_s:
             continue
         raise document.fault(
             (),
-            f"{duration_s:g} s at point {point.name} are less than min_duration_s "
-            f"{experiment.min_duration_s:g}: measure longer, or declare the experiment short: true",
+            f"{duration_s:g} s at point {point.name} leave no room for min_duration_s "
+            f"{experiment.min_duration_s:g}, because the first and the last micro-batch are not "
+            f"counted: send for {_LENGTH_ROOM:g} times as long, {needed_s:g} s or more, or declare "
+            "the experiment short: true",
             "duration_s",
         )

@@ -60,7 +60,10 @@ class ExperimentFile(Strict):
     )
     seed: int = Field(0, ge=0, description="of the random order of each repetition's points")
     min_duration_s: float = Field(
-        60.0, ge=0, description="a run measured for less is invalid (V7), but for fixed_size"
+        60.0,
+        ge=0,
+        description="a run measured for less is invalid (V7), but for fixed_size; `duration_s` "
+        "is 1.25 times as long or longer, because the ends are not counted",
     )
     min_batches: int = Field(
         20, ge=0, description="a run of fewer micro-batches is invalid (V7), but for fixed_size"

@@ -16,6 +16,7 @@ HEAD = "title: T\nquestion: Q\nshort: true\n"
 POINT = "points:\n  - name: one\n"
 GRID = "factors: {brokers: [1, 2], acks: [1, all]}\n"
 FULL = HEAD + "full: {brokers: 4}\n"
+LONG = f"title: T\nquestion: Q\n{POINT}"
 
 
 def load(directory: Path, text: str, overrides: str = "") -> Experiment:
@@ -244,6 +245,7 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
         (f"{HEAD}points: [\n", "e.yml:5: ", "not valid YAML"),
         ("- a\n", "e.yml:1: ", "keys and values"),
         (f"title: T\nquestion: Q\n{POINT}", "e.yml:1: duration_s: ", "min_duration_s 60"),
+        (f"{LONG}    duration_s: 74\n", "e.yml:1: duration_s: ", "1.25 times as long, 75 s"),
     ],
 )
 def test_every_fault_names_line_key_and_cure(
@@ -285,6 +287,12 @@ def test_every_fault_of_an_override_names_the_key(
     message = fault(tmp_path, HEAD + POINT, overrides)
     assert message.startswith(start)
     assert words in message
+
+
+def test_a_run_has_room_for_what_is_not_counted(tmp_path: Path) -> None:
+    assert load(tmp_path, f"{LONG}    duration_s: 75\n").points[0].settings.duration_s == 75
+    sized = f"{LONG}    mode: drain\n    images_per_producer: 9\n"
+    assert load(tmp_path, sized).points[0].settings.duration_s == 30
 
 
 def test_a_mode_can_be_overridden(tmp_path: Path) -> None:
