@@ -56,13 +56,14 @@ def newest_attempts(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def latest_settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs of each point that may be pooled with its newest one.
+    """The runs of each point that may be pooled with the newest one that recorded its settings.
 
-    Settings changed by `set=` make other points of the same name, and so do other versions, data
-    or weights (where both runs recorded them). A rate that is a share of another point's result
-    differs from repetition to repetition: there the share is the setting.
+    A run without settings failed before it had any: it is kept, and counts as invalid. Settings
+    changed by `set=` make other points of the same name, and so do other versions, data or weights
+    (where both runs recorded them). A rate that is a share of another point's result differs from
+    repetition to repetition: there the share is the setting.
     """
-    newest = {run["point"]: run for run in runs}
+    newest = {run["point"]: run for run in runs if run["settings"]}
     recorded = {run["point"]: run for run in runs if run["provenance"].get("versions")}
     kept = []
     for run in runs:
@@ -72,7 +73,8 @@ def latest_settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             not run["provenance"].get(key) or run["provenance"][key] == other.get(key)
             for key in ("versions", "hashes")
         )
-        if _identity(run) == _identity(newest[point]) and same_software:
+        same_settings = not run["settings"] or _identity(run) == _identity(newest[point])
+        if same_settings and same_software:
             kept.append(run)
     return kept
 
@@ -166,7 +168,7 @@ def machines(provenance: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     valid = [run for run in runs if run["valid"]]
-    newest = (valid or runs)[-1]
+    newest = (valid or [run for run in runs if run["settings"]] or runs)[-1]
     absent = dict(newest["absent_because"]) if valid else {}
     rates = [
         r["throughput_images_per_s"] for r in valid if r["throughput_images_per_s"] is not None

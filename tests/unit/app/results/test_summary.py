@@ -67,6 +67,22 @@ def test_a_run_that_recorded_nothing_is_counted_as_invalid(run: dict[str, Any]) 
         assert point["throughput_images_per_s"]["mean"] == run["throughput_images_per_s"]
 
 
+def test_a_run_without_settings_hides_no_other(run: dict[str, Any], tmp_path: Path) -> None:
+    directory = tmp_path / "smoke/paced-r02-a01"
+    directory.mkdir(parents=True)
+    (directory / "spec.json").write_text("{")
+    failed = verify(directory)
+    assert (failed["point"], failed["settings"]) == (run["point"], {})
+    for order in ([run, failed], [failed, run]):
+        assert latest_settings(order) == order
+        (point,) = summarise(order)["points"]
+        assert (point["runs"], point["invalid_runs"]) == (2, 1)
+        assert (point["settings"], point["factors"]) == (run["settings"], run["factors"])
+    # It does not bring back runs of other settings either.
+    assert latest_settings([changed(run, partitions=8), run, failed]) == [run, failed]
+    assert latest_settings([failed]) == [failed]
+
+
 def test_a_short_points_mean_has_no_interval(run: dict[str, Any]) -> None:
     (point,) = summarise([run, copy.deepcopy(run)])["points"]
     assert point["throughput_images_per_s"]["ci95"] is None
