@@ -259,11 +259,13 @@ class Consumer:
                     next_lag = 0.0
                     behind = lag.lag_records()
                 phase = "draining"
-                self.report["drained"] = behind <= 0
                 if behind <= 0:
+                    self.report["drained"] = True
                     self.stage("drain")
                     return
                 if time.monotonic() > drain_until:
+                    # Only here: whatever else ends a drain is a fault, and says nothing of the load.
+                    self.report["drained"] = False
                     raise RuntimeError(
                         f"{behind} records were still unprocessed after drain_timeout_s = "
                         f"{settings['drain_timeout_s']} s"

@@ -88,7 +88,8 @@ class ConsumerFile(_Raw):
     model_loads: int | None = None
     error: str | None = None
     stages_s: dict[str, float] = Field(default_factory=dict)
-    # False where the driver gave up on what was left; None where it does not say.
+    # False where the driver gave up on what was left after drain_timeout_s; None where it failed
+    # before it knew.
     drained: bool | None = None
 
 

@@ -50,6 +50,11 @@ def _not_drained(run: SyntheticRun) -> None:
     run.rows.pop()
 
 
+def _crashed(run: SyntheticRun) -> None:
+    run.consumer |= {"error": "RuntimeError: the streaming query ended: out of memory"}
+    run.rows.pop()
+
+
 @pytest.mark.parametrize(
     ("run", "change", "expected", "words", "generator"),
     [
@@ -57,6 +62,7 @@ def _not_drained(run: SyntheticRun) -> None:
         (trial(), _late, "fail", "V3: producer 2 sent 95.0%", True),
         (trial(450), _late, "fail", "the lag grows by 5", False),
         (trial(), _not_drained, "fail", "did not drain", False),
+        (trial(), _crashed, None, "failed: consumer: RuntimeError: the streaming query", False),
         (trial(batches=20), None, "undecided", "15 micro-batches after warm-up", False),
         (trial(batches=40), None, "undecided", "V7: 3", False),
         (trial(batches=1), None, "undecided", "1 micro-batches completed while", False),
@@ -64,7 +70,7 @@ def _not_drained(run: SyntheticRun) -> None:
         (trial(), lambda run: run.rows[5].update(wrong=3), None, "V5: 3 predictions", False),
         (trial(450), lambda run: run.rows.pop(), None, "V4: ", False),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_is_not_carried_or_not_known(
     tmp_path: Path,
