@@ -121,7 +121,8 @@ def compile_claims(
     """The claims of a file about its points.
 
     UserError `file:line: key: what is wrong and what is allowed`, also for a level that no point
-    has: unless its setting was `overridden`, which leaves the claim without comparisons.
+    has: unless its setting was `overridden` (by `set=` or a smaller inventory), which leaves the
+    claim without comparisons, also where other levels that it names are there.
     """
     claims: list[Claim] = []
     for number, content in enumerate(declared):
@@ -154,6 +155,8 @@ class _Compiler:
     ) -> Iterator[Comparison]:
         """The comparisons; UserError where there are none."""
         chosen = self._chosen(self.points, declared.at, "at")
+        if not chosen and self.overridden:
+            return
         if isinstance(declared, RatioClaim):
             pairs, keys = self._ratio_pairs(declared, chosen)
             low, high = declared.at_least, declared.at_most
@@ -204,10 +207,14 @@ class _Compiler:
         for name, wanted in levels.items():
             self._known(name, (key, name))
             present = [_value(point, name) for point in points]
-            for level in wanted if isinstance(wanted, list) else [wanted]:
-                if name not in self.overridden and not any(_equal(v, level) for v in present):
-                    there = ", ".join(dict.fromkeys(str(value) for value in present))
-                    raise self._fault(f"no point has {name} {level!r}; there is {there}", key, name)
+            for level in _listed(wanted):
+                if any(_equal(value, level) for value in present):
+                    continue
+                if name in self.overridden:
+                    # What is left of the levels is not what the claim says.
+                    return []
+                there = ", ".join(dict.fromkeys(str(value) for value in present))
+                raise self._fault(f"no point has {name} {level!r}; there is {there}", key, name)
         return [
             point
             for point in points

@@ -125,6 +125,30 @@ def test_a_factor_that_set_fixes_leaves_nothing_to_compare(tmp_path: Path) -> No
     assert claim(tmp_path, FIG2, ratio, "mode=drain,images_per_producer=9").comparisons == ()
 
 
+@pytest.mark.parametrize(
+    ("statement", "overrides", "count"),
+    [
+        ("ratio: {of: {workers: [2, 4]}, over: {workers: 1}, at_least: 1}", "", 0),
+        ("ratio: {of: {workers: 2}, over: {workers: [1, 4]}, at_least: 1}", "", 0),
+        ("same: {factor: workers, at: {brokers: [1, 4]}, within: 0.1}", "", 0),
+        ("rises: {factor: workers, at: {brokers: [2, 4]}}", "brokers=2", 0),
+        ("ratio: {of: {workers: 2}, over: {workers: 1}, at_least: 1}", "", 2),
+        # It names no level, so it is judged from those that there are.
+        ("same: {factor: workers, within: 0.1}", "", 2),
+    ],
+)
+def test_a_claim_is_not_judged_without_a_level_that_it_names(
+    tmp_path: Path, statement: str, overrides: str, count: int
+) -> None:
+    text = FIG2.replace(HEAD, f"{HEAD}full: {{brokers: 4, workers: 4}}\n")
+    path = tmp_path / "e.yml"
+    path.write_text(f"{text}claims:\n  - id: Q1\n    text: Something\n    {statement}\n")
+    (whole,) = load_experiment(path, "", cluster(4, (1,) * 4)).claims
+    assert len(whole.comparisons) > count
+    (small,) = load_experiment(path, overrides, cluster(2)).claims
+    assert len(small.comparisons) == count
+
+
 def test_every_run_carries_the_claims(tmp_path: Path) -> None:
     text = f"{HEAD}factors: {{workers: [1, 2]}}\nclaims:\n  - {{id: Q, text: t, rises: {{factor: workers}}}}\n"
     spec = build_spec(load(tmp_path, text), "workers-1-r01-a01", cluster(), BUNDLE, None)

@@ -78,6 +78,8 @@ def test_figure_4() -> None:
         assert levels(whole, "brokers", "workers", "mode") == [[4], [4], [mode]]
         small = shipped(name, LOCAL)
         assert levels(small, "replication", "images_per_record") == [[1, 2], [1, 5, 10, 20]]
+        # Q6 speaks of three replicas too.
+        assert [bool(claim.comparisons) for claim in small.claims] == [True, False, True]
 
 
 def test_only_unreduced_is_the_published_load_the_paper_s() -> None:
