@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from lifelog.experiment.definition import Experiment
 from lifelog.experiment.placement import Cluster
 from lifelog.experiment.points import expand, factor_values
 from lifelog.experiment.schema import ExperimentFile, fault
-from lifelog.experiment.searchrules import check_search
+from lifelog.experiment.searchrules import TRIAL, check_search
 from lifelog.experiment.settings import (
     NAME_PATTERN,
     SIZED_MODES,
     Settings,
 )
 from lifelog.experiment.yamlfile import Document, load_document, parse_scalar
+from lifelog.stats.latency import required_batches
 
 # Our own choice: of the time that producers send, what is cut off at both ends takes a fifth at most.
 _LENGTH_ROOM = 1.25
@@ -83,6 +85,7 @@ def load_experiment(
         search=file.search,
     )
     _check_length(document, experiment)
+    _check_latency(document, experiment)
     return experiment
 
 
@@ -140,4 +143,21 @@ def _check_length(document: Document, experiment: Experiment) -> None:
             f"counted: send for {_LENGTH_ROOM:g} times as long, {needed_s:g} s or more, or declare "
             "the experiment short: true",
             "duration_s",
+        )
+
+
+def _check_latency(document: Document, experiment: Experiment) -> None:
+    # Short or not, without its percentile a trial decides nothing (V9).
+    if experiment.search is None or experiment.search.latency_limit_ms is None:
+        return
+    settings = experiment.point(TRIAL).settings
+    trigger_s, batches = settings.trigger_ms / 1000, required_batches(99)
+    needed_s = _LENGTH_ROOM * batches * trigger_s
+    if settings.duration_s < needed_s:
+        raise document.fault(
+            ("search", "latency_limit_ms"),
+            f"the 99th percentile of latency needs {batches} micro-batches, and "
+            f"{settings.duration_s:g} s have room for {settings.duration_s / trigger_s:.0f} of "
+            f"{settings.trigger_ms} ms at most: set duration_s to {math.ceil(needed_s)} or more, or "
+            "a shorter trigger_ms",
         )

@@ -35,7 +35,10 @@ class SearchRules(Strict):
     )
     most_trials: int = Field(20, ge=1, le=1000, description="no more trials than these")
     latency_limit_ms: float | None = Field(
-        None, gt=0, description="a load whose 99th percentile of latency is higher fails"
+        None,
+        gt=0,
+        description="a load whose 99th percentile of latency is higher fails; that takes 299 "
+        "micro-batches, so `duration_s` is 374 times `trigger_ms` or longer",
     )
 
 

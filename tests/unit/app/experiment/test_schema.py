@@ -295,6 +295,21 @@ def test_a_run_has_room_for_what_is_not_counted(tmp_path: Path) -> None:
     assert load(tmp_path, sized).points[0].settings.duration_s == 30
 
 
+LIMIT = "title: T\nquestion: Q\nsearch: {latency_limit_ms: 1000}\nsettings: {duration_s: 120}\n"
+
+
+def test_a_latency_limit_has_the_micro_batches_that_its_percentile_needs(tmp_path: Path) -> None:
+    message = fault(tmp_path, LIMIT)
+    assert message.startswith("e.yml:3: latency_limit_ms: ")
+    assert "needs 299 micro-batches, and 120 s have room for 120 of 1000 ms" in message
+    assert "set duration_s to 374 or more" in message
+    # A short search could not tell either.
+    assert "374" in fault(tmp_path, LIMIT + "short: true\n", "duration_s=373")
+    for overrides in ("duration_s=374", "trigger_ms=250"):
+        assert load(tmp_path, LIMIT, overrides).search is not None
+    assert load(tmp_path, LIMIT.replace("latency_limit_ms: 1000", "")).search is not None
+
+
 def test_a_mode_can_be_overridden(tmp_path: Path) -> None:
     text = f"{HEAD}{POINT}    mode: paced\n    target_rate: 5\n"
     assert load(tmp_path, text, "mode=saturation").points[0].settings.target_rate is None

@@ -109,8 +109,12 @@ def test_the_docs_of_the_experiments_are_fresh() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_example_of_the_docs_has_the_points_that_it_says(tmp_path: Path) -> None:
+def test_the_examples_of_the_docs_can_be_loaded(tmp_path: Path) -> None:
     page = (PROJECT / "docs/experiments.md").read_text(encoding="utf-8")
-    example = page.partition("```yaml\n")[2].partition("```")[0]
-    (tmp_path / "mine.yml").write_text(example)
+    first, *others = [part.partition("```")[0] for part in page.split("```yaml\n")[1:]]
+    (tmp_path / "mine.yml").write_text(first)
     assert len(load_experiment(tmp_path / "mine.yml").points) == 5
+    # The others that are whole files.
+    (search,) = [text for text in others if text.startswith("title: ")]
+    (tmp_path / "search.yml").write_text(search)
+    assert load_experiment(tmp_path / "search.yml").search is not None
