@@ -10,7 +10,7 @@ from typing import Any
 from lifelog.encodings import encoding
 from lifelog.experiment.definition import Point
 from lifelog.experiment.placement import Cluster, place
-from lifelog.experiment.settings import SIZED_MODES, Settings, Share
+from lifelog.experiment.settings import SIZED_MODES, Settings, Share, drain_timeout_s
 
 # Values of one image where the dataset is not at hand: 28 x 28, as all the MNIST family has.
 DEFAULT_IMAGE_VALUES = 784
@@ -45,7 +45,7 @@ def duration_estimate_s(settings: Settings, earlier: Mapping[str, Any] | None = 
         seconds = settings.producers * (settings.images_per_producer or 0) / float(rate)
     elif settings.mode == "saturation":
         # What piled up is processed as well, so that every image is accounted for.
-        seconds += min(settings.drain_timeout_s, _DRAIN_SHARE * settings.duration_s)
+        seconds += min(drain_timeout_s(settings), _DRAIN_SHARE * settings.duration_s)
     return _OVERHEAD_S + settings.warmup_s + seconds
 
 

@@ -15,7 +15,7 @@ from lifelog.experiment.definition import Experiment, Point
 from lifelog.experiment.placement import Cluster, Placement, place
 from lifelog.experiment.runname import RUN_PATTERN, attempts
 from lifelog.experiment.searchrules import SearchRules
-from lifelog.experiment.settings import Settings, Share
+from lifelog.experiment.settings import Settings, Share, drain_timeout_s
 
 # Kafka's default limit of a record batch, less its own header and the record's key.
 MAX_RECORD_BYTES = 1_048_576 - 256
@@ -26,9 +26,13 @@ class NoSourceError(UserError):
 
 
 def resolved_settings(point: Point, cluster: Cluster) -> dict[str, Any]:
-    """A point's settings with the numbers of brokers and workers that it really uses."""
+    """A point's settings, those that were left open with what the run really uses."""
     placement = place(point.name, point.settings, cluster)
-    used = {"brokers": len(placement.brokers), "workers": placement.workers}
+    used = {
+        "brokers": len(placement.brokers),
+        "workers": placement.workers,
+        "drain_timeout_s": drain_timeout_s(point.settings),
+    }
     return {**point.settings.model_dump(), **used}
 
 

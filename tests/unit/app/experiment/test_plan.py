@@ -133,6 +133,26 @@ def test_the_spec_of_a_run(tmp_path: Path) -> None:
     assert (made["question"], made["figure"], made["reduced"], made["sweep"]) == ("Q", None, False, None)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("point", "seconds"),
+    [
+        ("  - name: p\n", 1800),
+        ("  - {name: p, mode: fixed_size, images_per_producer: 9}\n", 1800),
+        ("  - {name: p, mode: paced, target_rate: 100}\n", 120),
+        ("  - {name: p, drain_timeout_s: 7}\n", 7),
+    ],
+)
+def test_a_backlog_is_waited_for_unless_the_load_is_paced(
+    tmp_path: Path, point: str, seconds: float
+) -> None:
+    assert spec(tmp_path, point)["settings"]["drain_timeout_s"] == seconds
+
+
+def test_the_time_for_the_backlog_is_no_factor(tmp_path: Path) -> None:
+    both = experiment(tmp_path, "  - name: s\n  - {name: p, mode: paced, target_rate: 1}\n")
+    assert set(both.points[0].factors) == {"mode", "target_rate"}
+
+
 def test_saturated_producers_yield_the_processors_that_workers_share(tmp_path: Path) -> None:
     points = "  - name: s\n  - {name: p, mode: paced, target_rate: 10}\n"
     nodes = cluster(2).model_copy(update={"kernels": {"b1": "k", "b2": "other", "w1": "k"}})
