@@ -65,6 +65,7 @@ class Queue:
         drained = not self.stuck and left / CAPACITY <= DRAIN_S
         return judge_trial(
             lag,
+            seconds,
             rate,
             last[1] - first[1],
             rate * (last[0] - first[0]),

@@ -41,7 +41,8 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "V8": (
         "the figures had not settled",
-        "Warm-up is found by a test and cut off; the two halves of the rest must agree.",
+        "Warm-up is found by a test and cut off; the two halves of the rest must agree, and no "
+        "stall may last to the end.",
     ),
     "V9": (
         "too few micro-batches",

@@ -26,6 +26,10 @@ _FREEDOM = 6
 _LEVEL = 0.975
 # Ours: what is more correlated than this is a drift, and no noise that could excuse one.
 _MOST_CORRELATION = 0.9
+# Ours: a pause between two completions this many times the usual one is a stall; one that the end cuts
+# off is also held against the longest.
+STALL_GAPS = 5.0
+_STALL_LONGEST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +139,18 @@ def _tolerance(series: NDArray[np.float64]) -> float:
 
 def _block_means(series: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([block.mean() for block in np.array_split(series, _HALF_BLOCKS)])
+
+
+def final_stall(completed_s: Sequence[float] | NDArray[np.float64], end_s: float) -> float | None:
+    """Seconds up to the end of the load in which nothing completed, where that is a stall; else None.
+
+    `completed_s`: completions of the micro-batches up to `end_s`, ascending. The micro-batch that is in
+    progress at the end completes afterwards, so some time without a completion is normal. That it does
+    complete excuses no longer pause: one that stopped and went on while the rest drained does too.
+    """
+    gaps = np.diff(np.asarray(completed_s, float))
+    if not len(gaps):
+        return None
+    pause = end_s - float(completed_s[-1])
+    allowed = min(_STALL_LONGEST * float(gaps.max()), STALL_GAPS * float(np.median(gaps)))
+    return pause if pause > allowed else None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelog.stats.rate import batch_means_interval
+from lifelog.stats.steady import STALL_GAPS, final_stall
 
 Outcome = Literal["pass", "fail", "undecided"]
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "undecided")
@@ -31,9 +32,6 @@ _MOST_TRIALS = 60
 # Ours: this share of the samples is warm-up, and fewer than so many say nothing about a slope.
 WARM_UP_SHARE = 0.25
 LEAST_SAMPLES = 20
-# Ours: a pause between two completions this many times the usual one is a stall. The lag that it
-# leaves may be gone before the next block of the slope begins.
-_STALL_GAPS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,7 @@ def lag_slope(seconds: NDArray[np.float64], images: NDArray[np.float64]) -> Slop
 
 def judge_trial(
     lag: Sequence[tuple[float, float]],
+    end_s: float,
     rate: float,
     completed: float,
     offered: float,
@@ -80,8 +79,8 @@ def judge_trial(
 ) -> TrialJudgement:
     """Whether a paced load of `rate` images/s was carried.
 
-    `lag`: (seconds, images waiting) at micro-batch completions while the load lasted. `completed`
-    and `offered`: images over one and the same time, between two completions. `p99_ms`: None where
+    `lag`: (seconds, images waiting) at micro-batch completions while the load lasted, which ended at
+    `end_s` of the same clock. `completed` and `offered`: images over one and the same time, between two completions. `p99_ms`: None where
     it is not supported; `limit_ms`: None where no latency is asked for. `drained`: the lag was gone
     in time after the producers stopped. ValueError where nothing was offered.
     """
@@ -107,9 +106,13 @@ def judge_trial(
             f"the lag grows by {slope.low:.0f} to {slope.high:.0f} images/s, and {limit:.0f} are "
             "allowed"
         )
+    # The lag that a stall leaves may be gone before the next block of the slope begins.
     gaps = np.diff(counted[:, 0])
-    if len(gaps) and gaps.max() > _STALL_GAPS * np.median(gaps):
+    if len(gaps) and gaps.max() > STALL_GAPS * np.median(gaps):
         open_.append(f"a stall: no micro-batch completed for {gaps.max():.1f} s")
+    stall_s = final_stall(counted[:, 0], end_s)
+    if stall_s is not None:
+        open_.append(f"a stall: no micro-batch completed in the last {stall_s:.1f} s of the load")
     if completed / offered < LEAST_COMPLETED:
         against.append(
             f"{completed / offered:.1%} of the load were completed, {LEAST_COMPLETED:.0%} are asked"

@@ -10,7 +10,7 @@ import numpy as np
 from lifelog.experiment.settings import TIMED_MODES
 from lifelog.stats.latency import merge, percentiles
 from lifelog.stats.rate import completion_rate, run_interval
-from lifelog.stats.steady import Steady, steady_state
+from lifelog.stats.steady import Steady, final_stall, steady_state
 from lifelog.verification.callsfile import Calls
 from lifelog.verification.rundata import BatchLine, RunData
 
@@ -29,6 +29,8 @@ class Figures:
     interval_ns: tuple[int, int] | None = None
     micro_batches: int = 0
     steady: Steady | None = None
+    # Seconds without a completion at the end of a timed load, where these are a stall.
+    final_stall_s: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
     histogram: list[list[int]] = field(default_factory=list)
@@ -113,6 +115,9 @@ def _windowed(figures: Figures, data: RunData, calls: Calls, batches: list[Batch
         figures.throughput, figures.measured_s = rate.images_per_s, rate.seconds
         figures.micro_batches = rate.batches
         figures.interval_ns = (batches[cut].completed_ns, batches[-1].completed_ns)
+    if data.consumer.end_ns is not None:
+        end_s = (data.consumer.end_ns - batches[0].completed_ns) / 1e9
+        figures.final_stall_s = final_stall(completed[cut:], end_s)
     if data.spec.short:
         figures.absent["within_run_ci95"] = "declared short: prints no interval"
         return

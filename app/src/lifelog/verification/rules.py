@@ -207,9 +207,15 @@ def v7_rate(e: Evidence) -> Iterator[str]:
 
 
 def v8(e: Evidence) -> Iterator[str]:
-    """The run reached a steady state."""
+    """The run reached a steady state, and kept it to the end of the load."""
     if e.figures.steady is not None and e.figures.steady.reason:
         yield f"V8: {e.figures.steady.reason}"
+    if e.figures.final_stall_s is not None:
+        # The rate ends with the last completion: it would leave this time out.
+        yield (
+            f"V8: a stall: no micro-batch completed in the last {e.figures.final_stall_s:.1f} s of "
+            "the load"
+        )
 
 
 def v10(e: Evidence) -> Iterator[str]:

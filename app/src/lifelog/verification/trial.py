@@ -56,7 +56,8 @@ def judge_run(
         return TrialOutcome(None, tuple(faults))
     rate = float(data.spec.settings["target_rate"])
     points = schedule_lag(data, rate)
-    if len(points) < 2:
+    start_ns, end_ns = data.consumer.start_ns, data.consumer.end_ns
+    if start_ns is None or end_ns is None or len(points) < 2:
         reason = f"{len(points)} micro-batches completed while the load lasted"
         if drained:
             return TrialOutcome("undecided", (reason,))
@@ -64,6 +65,7 @@ def judge_run(
     first, last = points[int(len(points) * WARM_UP_SHARE)], points[-1]
     found = judge_trial(
         [(seconds, lag) for seconds, lag, _ in points],
+        (end_ns - start_ns) / 1e9,
         rate,
         last[2] - first[2],
         rate * (last[0] - first[0]),

@@ -140,3 +140,24 @@ def test_the_ratio_interval_covers_the_true_ratio() -> None:
         low, high = runs.ratio_interval(first.tolist(), second.tolist()).ci95 or (0, 0)
         hits += low <= 1.2 <= high
     assert 0.91 <= hits / 300 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("gaps", "pause", "stalled"),
+    [
+        ([1.0] * 20, 2.0, False),
+        ([1.0] * 20, 2.1, True),
+        # One was longer than the others: the last may be, too.
+        ([1.0] * 19 + [2.0], 4.0, False),
+        # Half a minute was a stall already, and excuses none.
+        ([1.0] * 19 + [30.0], 5.5, True),
+        ([4.0, 5.0, 6.2, 7.8], 9.7, False),
+        ([], 100.0, False),
+    ],
+)
+def test_a_pause_at_the_end_is_held_against_those_before(
+    gaps: list[float], pause: float, stalled: bool
+) -> None:
+    completed = np.cumsum([10.0, *gaps])
+    found = steady.final_stall(completed, completed[-1] + pause)
+    assert found == (pytest.approx(pause) if stalled else None)

@@ -39,9 +39,11 @@ def judged(
     p99_ms: float | None = None,
     limit_ms: float | None = None,
     drained: bool = True,
+    end_s: float | None = None,
 ) -> tuple[Outcome, str]:
     lag = flat() if lag is None else lag
-    found = judge_trial(lag, RATE, completed * 6e4, 6e4, p99_ms, limit_ms, drained)
+    end_s = lag[-1][0] if lag and end_s is None else end_s or 0.0
+    found = judge_trial(lag, end_s, RATE, completed * 6e4, 6e4, p99_ms, limit_ms, drained)
     return found.outcome, "; ".join(found.reasons)
 
 
@@ -50,6 +52,17 @@ def test_a_load_that_is_carried_passes() -> None:
     assert judged(p99_ms=900, limit_ms=900) == ("pass", "")
     # A lag that shrinks is no fault.
     assert judged(flat(growth=-50))[0] == "pass"
+
+
+def test_a_stall_that_lasts_to_the_end_of_the_load_decides_nothing() -> None:
+    last = flat()[-1][0]
+    # A micro-batch was in progress.
+    assert judged(end_s=last + 1.9)[0] == "pass"
+    found, words = judged(end_s=last + 12)
+    assert (found, words) == (
+        "undecided",
+        "a stall: no micro-batch completed in the last 12.0 s of the load",
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +97,7 @@ def test_what_is_not_carried_or_not_known(
 
 def test_a_trial_that_offered_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="offers something"):
-        judge_trial(flat(), RATE, 0, 0, None, None, True)
+        judge_trial(flat(), 60, RATE, 0, 0, None, None, True)
 
 
 def test_the_slope_is_that_between_completions() -> None:

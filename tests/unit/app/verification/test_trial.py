@@ -50,6 +50,12 @@ def _not_drained(run: SyntheticRun) -> None:
     run.rows.pop()
 
 
+def _stalled(run: SyntheticRun) -> None:
+    """The last ten seconds' worth comes when the load has ended."""
+    for line in run.lines[71:]:
+        line["completed_ns"] += 15 * 10**9
+
+
 def _crashed(run: SyntheticRun) -> None:
     run.consumer |= {"error": "RuntimeError: the streaming query ended: out of memory"}
     run.rows.pop()
@@ -63,6 +69,7 @@ def _crashed(run: SyntheticRun) -> None:
         (trial(450), _late, "fail", "the lag grows by 5", False),
         (trial(), _not_drained, "fail", "did not drain", False),
         (trial(), _crashed, None, "failed: consumer: RuntimeError: the streaming query", False),
+        (trial(), _stalled, "undecided", "a stall: no micro-batch completed in the last 10", False),
         (trial(batches=20), None, "undecided", "15 micro-batches after warm-up", False),
         (trial(batches=40), None, "undecided", "V7: 3", False),
         (trial(batches=1), None, "undecided", "1 micro-batches completed while", False),
@@ -70,7 +77,7 @@ def _crashed(run: SyntheticRun) -> None:
         (trial(), lambda run: run.rows[5].update(wrong=3), None, "V5: 3 predictions", False),
         (trial(450), lambda run: run.rows.pop(), None, "V4: ", False),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_is_not_carried_or_not_known(
     tmp_path: Path,

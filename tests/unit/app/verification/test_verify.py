@@ -280,6 +280,32 @@ def test_a_trend_is_no_steady_state(tmp_path: Path) -> None:
     assert reasons(run, tmp_path).startswith("V8: ")
 
 
+@pytest.mark.parametrize("mode", ["saturation", "paced"])
+@pytest.mark.parametrize(
+    ("shift_s", "stalled"),
+    [(0.0, False), (1.2, False), (20.0, True)],
+    ids=["in time", "the last one was in progress", "a stall"],
+)
+def test_a_stall_to_the_end_of_the_load_is_no_steady_state(
+    tmp_path: Path, mode: str, shift_s: float, stalled: bool
+) -> None:
+    run = SyntheticRun(mode, batches=80, short=False)
+    # Those at the end complete when the load has ended: the rate, up to the last completion, is as before.
+    late = run.lines[-12:] if stalled else run.lines[-1:]
+    for line in late:
+        line["completed_ns"] += int(shift_s * 1e9)
+    judged = result(run, tmp_path)
+    told = [text for text in judged["invalid_reasons"] if text.startswith("V8: a stall: ")]
+    assert bool(told) == stalled == (not judged["valid"]), judged["invalid_reasons"]
+    if stalled:
+        assert "no micro-batch completed in the last 12." in told[0]
+        assert judged["throughput_images_per_s"] == pytest.approx(400, rel=0.05)
+
+
+def test_a_sized_load_has_no_end_to_stall_to(tmp_path: Path) -> None:
+    assert result(SyntheticRun("drain", batches=80, short=False), tmp_path)["valid"]
+
+
 def test_growing_latency_is_no_steady_state(tmp_path: Path) -> None:
     run = SyntheticRun("paced", batches=80, images_per_batch=200, short=False)
     for row in run.rows:
