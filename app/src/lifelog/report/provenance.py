@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.results.directory import agreed_start_ns
-from lifelog.results.summary import machines
+from lifelog.results.hardware import machines
 
 Run = dict[str, Any]
 # Values of one setting beyond these are only counted.

@@ -11,6 +11,7 @@ from typing import Any
 from lifelog.jsonfiles import write_json
 from lifelog.results.claims import judge_claims
 from lifelog.results.directory import COUNTS, agreed_start_ns, oldest_first
+from lifelog.results.hardware import machines, other_machines
 from lifelog.stats.runs import mean_interval
 from lifelog.verification.rundata import FORMAT
 
@@ -59,12 +60,13 @@ def latest_settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The runs of each point that may be pooled with the newest one that recorded its settings.
 
     A run without settings failed before it had any: it is kept, and counts as invalid. Settings
-    changed by `set=` make other points of the same name, and so do other versions, data or weights
-    (where both runs recorded them). A rate that is a share of another point's result differs from
-    repetition to repetition: there the share is the setting.
+    changed by `set=` make other points of the same name, and so do other versions, data, weights or
+    machines (where both runs recorded them). A rate that is a share of another point's result
+    differs from repetition to repetition: there the share is the setting.
     """
     newest = {run["point"]: run for run in runs if run["settings"]}
     recorded = {run["point"]: run for run in runs if run["provenance"].get("versions")}
+    located = {run["point"]: run for run in runs if machines(run["provenance"])}
     kept = []
     for run in runs:
         point = run["point"]
@@ -74,7 +76,8 @@ def latest_settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for key in ("versions", "hashes")
         )
         same_settings = not run["settings"] or _identity(run) == _identity(newest[point])
-        if same_settings and same_software:
+        there = located.get(point, run)["provenance"]
+        if same_settings and same_software and not other_machines(run["provenance"], there):
             kept.append(run)
     return kept
 
@@ -147,23 +150,6 @@ def _provenance(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "hashes": record.get("hashes") or {},
         "hardware": machines(record),
     }
-
-
-def machines(provenance: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each host of a run runs on, by host; hosts without facts are left out."""
-    found = {}
-    for host, facts in sorted((provenance.get("hosts") or {}).items()):
-        if isinstance(facts, dict):
-            memory = facts.get("memory_mb")
-            found[host] = {
-                "machine_id": facts.get("machine_id"),
-                "processor": facts.get("cpu_model"),
-                "cores": facts.get("cores"),
-                "memory_gib": round(memory / 1024, 1) if isinstance(memory, (int, float)) else None,
-                "system": (facts.get("os") or {}).get("name"),
-                "kernel": facts.get("kernel"),
-            }
-    return found
 
 
 def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from lifelog.experiment.spec import resolved_settings
 # blocked: its rate derives from a cell that failed, or whose valid run has no rate.
 State = Literal["valid", "open", "failed", "blocked"]
 Key = tuple[str, int]
+# Where it is not set, a worker's memory is measured, and a kernel leaves some MB more than another.
+_MEMORY_MB = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ def digest(experiment: Experiment, cluster: Cluster) -> str:
         "nodes": [
             cluster.inventory,
             *([broker.host, broker.address] for broker in cluster.brokers),
-            *([worker.host, worker.address] for worker in cluster.workers),
+            *(
+                [worker.host, worker.address, worker.cores, round(worker.memory_mb / _MEMORY_MB)]
+                for worker in cluster.workers
+            ),
         ],
         "search": None if experiment.search is None else experiment.search.model_dump(),
         "code": cluster.app_sha256,

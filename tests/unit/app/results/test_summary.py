@@ -58,6 +58,39 @@ def test_other_versions_data_or_weights_are_not_pooled(run: dict[str, Any]) -> N
     assert latest_settings([older, other_model, run]) == [run]
 
 
+def on(run: dict[str, Any], executor_cores: str = "4", **hosts: dict[str, Any]) -> dict[str, Any]:
+    """A run on these hosts."""
+    found = copy.deepcopy(run)
+    found["provenance"]["spark_conf"] = {"spark.executor.cores": executor_cores}
+    found["provenance"]["hosts"] = hosts
+    return found
+
+
+def test_runs_of_other_machines_are_not_pooled(run: dict[str, Any]) -> None:
+    w1 = {"cpu_model": "A", "cores": 8, "memory_mb": 15_990, "kernel": "6.1", "machine_id": "x"}
+    new = on(run, w1=w1, w2=w1)
+    for other in (
+        on(run, w1=w1 | {"cpu_model": "B"}, w2=w1),
+        on(run, w1=w1 | {"cores": 4}, w2=w1),
+        on(run, w1=w1 | {"memory_mb": 7_990}, w2=w1),
+        on(run, w1=w1, w3=w1),
+        on(run, laptop=w1),
+        on(run, "2", w1=w1, w2=w1),
+    ):
+        assert latest_settings([other, new]) == [new]
+        assert latest_settings([new, other, other]) == [other, other]
+    for same in (
+        on(run, w1=w1 | {"kernel": "6.2", "memory_mb": 15_970}, w2=w1),
+        # A host was added, or was out of reach at the end.
+        on(run, w1=w1, w2=w1, w3=w1),
+        on(run, w1=w1),
+        # Nothing was recorded.
+        run,
+    ):
+        assert latest_settings([same, new]) == [same, new]
+        assert latest_settings([new, same]) == [new, same]
+
+
 def test_a_run_that_recorded_nothing_is_counted_as_invalid(run: dict[str, Any]) -> None:
     failed = copy.deepcopy(run) | {"valid": False, "invalid_reasons": ["failed: x"]}
     failed["provenance"]["versions"] = {}

@@ -119,14 +119,17 @@ def test_the_digest_tells_sweeps_apart(tmp_path: Path) -> None:
         digest(experiment(tmp_path, SOURCES + DERIVED, "min_batches: 5\n"), nodes),
         digest(experiment(tmp_path, SOURCES + DERIVED, "settings: {partitions: 9}\n"), nodes),
         digest(experiment(tmp_path, SOURCES + DERIVED), cluster(2)),
+        digest(experiment(tmp_path, SOURCES + DERIVED), cluster(cores=(2, 2))),
+        digest(experiment(tmp_path, SOURCES + DERIVED), cluster(memory=2000)),
         digest(
             experiment(tmp_path, SOURCES + DERIVED), nodes.model_copy(update={"app_sha256": "new"})
         ),
     ]
-    assert len({one, *others}) == 8
-    # Which kernel a host has booted does not bear on a figure.
+    assert len({one, *others}) == 10
+    # Which kernel a host has booted does not bear on a figure, nor the few MB that it takes.
     other = nodes.model_copy(update={"kernels": {"b1": "x"}})
     assert digest(experiment(tmp_path, SOURCES + DERIVED), other) == one
+    assert digest(experiment(tmp_path, SOURCES + DERIVED), cluster(memory=1003)) == one
 
 
 def test_the_cells_are_those_of_the_experiment_in_its_order(tmp_path: Path) -> None:
