@@ -77,13 +77,17 @@ class DeclaredClaim(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """images/s of point `of` over those of point `over`, and where the ratio must lie."""
+    """images/s of point `of` over those of point `over`, and where the ratio must lie.
+
+    `differ`: the settings that the two points differ in; their runs may differ in no others.
+    """
 
     what: str
     of: str
     over: str
     at_least: float | None
     at_most: float | None
+    differ: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class Claim:
 
     def plain(self) -> dict[str, Any]:
         """As spec.json carries it."""
-        comparisons = [asdict(one) for one in self.comparisons]
+        comparisons = [{**asdict(one), "differ": list(one.differ)} for one in self.comparisons]
         return {"id": self.id, "text": self.text, "comparisons": comparisons}
 
     def among(self, points: Iterable[str]) -> Claim:
@@ -182,7 +186,8 @@ class _Compiler:
                     f"{of.name} and {over.name} cannot be compared by their images per second: "
                     "choose points of one mode, and none that is paced"
                 )
-            yield Comparison(_words(of, over, keys), of.name, over.name, low, high)
+            differ = tuple(key for key, value in of.settings if value != _value(over, key))
+            yield Comparison(_words(of, over, keys), of.name, over.name, low, high, differ)
 
     def _ratio_pairs(
         self, declared: RatioClaim, chosen: Sequence[_Point]

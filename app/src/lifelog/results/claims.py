@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lifelog.results.hardware import other_machines
 from lifelog.stats.runs import MIN_RUNS_FOR_CLAIM, ratio_interval
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
@@ -18,7 +19,9 @@ def judge_claims(
     A comparison holds where the 95 % interval of the ratio lies wholly inside its bounds, fails
     where it lies wholly beyond one of them, and else decides nothing. All must hold; one that fails
     refutes the claim. So many comparisons need no correction for "reproduced": each of them could
-    prevent it.
+    prevent it. Points whose newest valid runs differ in more than the comparison is about (other
+    settings, versions, data, code or machines) decide nothing. `runs`: those of each point may be
+    pooled (see `latest_settings`), oldest first.
     """
     return [_judge(claim, runs) for claim in claims]
 
@@ -59,9 +62,38 @@ def _compare(
         if count < MIN_RUNS_FOR_CLAIM:
             why = f"{count} valid runs of {one[side]}, {MIN_RUNS_FOR_CLAIM} are needed"
             return {**result, "why": why}
+    others = _other_differences(one, sides[0][-1], sides[1][-1])
+    if others:
+        why = f"their runs differ in more: {', '.join(others)}; run both points again with the same"
+        return {**result, "why": why}
     low, high = result["ci95"]
     holds, why = _inside(low, high, one["at_least"], one["at_most"])
     return {**result, "holds": holds, "why": why}
+
+
+def _other_differences(
+    one: Mapping[str, Any], of: Mapping[str, Any], over: Mapping[str, Any]
+) -> list[str]:
+    """What the runs of two points differ in beside what is compared; what one lacks is not."""
+    settings = [run.get("settings") or {} for run in (of, over)]
+    # Claims of older results do not say it: there any factor of the experiment may differ.
+    meant = set(one.get("differ", {**of.get("factors", {}), **over.get("factors", {})}))
+    found = [key for key in _unequal(*settings) if key not in meant]
+    sides = [run.get("provenance") or {} for run in (of, over)]
+    found += [f"version of {key}" for key in _unequal(*(own.get("versions") for own in sides))]
+    of_data = meant & {"dataset", "dataset_source", "dataset_sha256"}
+    # Other data train another model.
+    allowed = {"dataset": of_data, "model": of_data | meant & {"model"}}
+    hashes = _unequal(*(own.get("hashes") for own in sides))
+    found += [f"hash of the {key}" for key in hashes if not allowed.get(key)]
+    return found + other_machines(*sides)
+
+
+def _unequal(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> list[str]:
+    """Keys whose values differ, where both sides have any."""
+    if not first or not second:
+        return []
+    return [key for key in {**first, **second} if first.get(key) != second.get(key)]
 
 
 def _inside(

@@ -50,7 +50,9 @@ def test_a_ratio_is_compared_at_every_level_of_the_others(tmp_path: Path) -> Non
 
 def test_a_ratio_of_points_that_differ_in_two_factors(tmp_path: Path) -> None:
     both = "ratio: {of: {brokers: 4, workers: 4}, over: {brokers: 1, workers: 1}, at_least: 2}"
-    assert pairs(claim(tmp_path, FIG2, both)) == [("brokers-4_workers-4", "brokers-1_workers-1")]
+    found = claim(tmp_path, FIG2, both)
+    assert pairs(found) == [("brokers-4_workers-4", "brokers-1_workers-1")]
+    assert found.comparisons[0].differ == ("brokers", "workers")
 
 
 def test_no_difference_compares_all_levels(tmp_path: Path) -> None:
@@ -166,6 +168,7 @@ def test_every_run_carries_the_claims(tmp_path: Path) -> None:
                         "over": "workers-1",
                         "at_least": 1.0,
                         "at_most": None,
+                        "differ": ["workers"],
                     }
                 ],
             }

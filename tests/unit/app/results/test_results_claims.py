@@ -130,6 +130,63 @@ def test_short_runs_support_no_claim_and_other_labels_are_shown() -> None:
     assert (emulated["verdict"], emulated["labels"]) == ("reproduced", ["emulated", "reduced"])
 
 
+RECORD = {
+    "versions": {"pyspark": "4"},
+    "hashes": {"dataset": "d", "model": "m", "code": "c"},
+    "hosts": {"w1": {"cpu_model": "A", "cores": 8, "memory_mb": 8000}},
+}
+SETTINGS = {"workers": 2, "brokers": 2, "acks": "all", "dataset": "mnist"}
+
+
+def compared(
+    settings: dict[str, Any], record: dict[str, Any], differ: list[str] | None
+) -> dict[str, Any]:
+    """A verdict on twice the rate, from runs that differ in these settings and records."""
+    made = claim(("a", "b", 1, None))
+    factors = {"workers": 2, "brokers": 2}
+    if differ is not None:
+        made["comparisons"][0]["differ"] = differ
+    return judged(
+        made,
+        runs("a", 200, settings=SETTINGS | settings, factors=factors, provenance=RECORD | record),
+        runs("b", 100, settings=SETTINGS, factors=factors, provenance=RECORD),
+    )
+
+
+DATA = {"hashes": {"dataset": "e", "model": "n", "code": "c"}}
+HOST = {"w1": {"cpu_model": "A", "cores": 4, "memory_mb": 8000}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "record", "differ", "others"),
+    [
+        ({"workers": 4}, {}, ["workers"], ""),
+        ({"workers": 4}, {}, None, ""),
+        ({"workers": 4, "brokers": 4}, {}, ["workers"], "brokers"),
+        ({"workers": 4, "brokers": 4}, {}, ["brokers", "workers"], ""),
+        ({"workers": 4, "acks": "1"}, {}, ["workers"], "acks"),
+        ({"workers": 4, "acks": "1"}, {}, None, "acks"),
+        ({"workers": 4, "linger_ms": 5}, {}, ["workers"], "linger_ms"),
+        ({"workers": 4}, {"versions": {"pyspark": "3"}}, ["workers"], "version of pyspark"),
+        ({"workers": 4}, DATA, ["workers"], "hash of the dataset, hash of the model"),
+        ({"dataset": "other"}, DATA, ["dataset"], ""),
+        ({"model": "cnn"}, DATA, ["model"], "hash of the dataset"),
+        ({"workers": 4}, {"hosts": HOST}, ["workers"], "cores of w1"),
+        ({"workers": 4}, {"hosts": {}, "versions": {}, "hashes": {}}, ["workers"], ""),
+    ],
+)
+def test_points_that_differ_in_more_than_the_claim_says_decide_nothing(
+    settings: dict[str, Any], record: dict[str, Any], differ: list[str] | None, others: str
+) -> None:
+    found = compared(settings, record, differ)
+    assert found["comparisons"][0]["ratio"] == pytest.approx(2)
+    if others:
+        assert (found["verdict"], found["comparisons"][0]["holds"]) == ("undecided", None)
+        assert f"their runs differ in more: {others}; run both points again" in found["why"]
+    else:
+        assert found["verdict"] == "reproduced"
+
+
 def test_claims_are_read_from_the_newest_run(tmp_path: Path) -> None:
     assert read_claims(tmp_path) == []
     for second, (name, text) in enumerate(
