@@ -70,8 +70,9 @@ options:
 PREFIX = "lifelog-"
 BRIDGES = {"mgmt0": "lifelog-mgmt", "host0": "lifelog-data"}
 TABLE = "lifelog_lab"
-CONTROLLERS = ("systemd", "cpu", "cpuacct", "memory")
 CGROUPS = Path("/sys/fs/cgroup")
+# Of version 1, and the one of version 2 beside them, by whose path nspawn finds where it is.
+HIERARCHIES = ("unified", "systemd", "cpu", "cpuacct", "memory")
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 PROGRAMS = ("systemd-nspawn", "debootstrap", "ip", "tc", "nft", "iperf3", "ssh-keygen")
 RATE = re.compile(r"([1-9]\d*)([kmg])bit$")
@@ -87,6 +88,17 @@ CPU_PERIOD_US = 100_000
 TRIES = 10
 # TCP over Ethernet carries 0.957 of the rate; below this the link is not believed.
 LEAST_SHARE, LARGEST_SHARE = 0.85, 1.05
+
+
+def cgroups_of(name: str = "") -> list[Path]:
+    """The cgroups of a machine, one in each hierarchy, or of the whole lab.
+
+    A machine that had none of its own would share those of its services with all others, and lose them when one of
+    these stops a service of the same name.
+    """
+    version_2 = (CGROUPS / "cgroup.controllers").exists()
+    roots = [CGROUPS] if version_2 else [CGROUPS / each for each in HIERARCHIES]
+    return [root / "lifelog-lab" / name for root in roots if root.is_dir()]
 
 
 class LabError(Exception):
@@ -339,13 +351,10 @@ class Lab:
 
     def group(self, machine: dict) -> list[Path]:
         """Make the cgroups of a machine, limits included; processes that enter them are its own."""
-        folders = []
-        for controller in CONTROLLERS:
-            folder = CGROUPS / controller / "lifelog-lab" / machine["name"]
-            if not (CGROUPS / controller).is_dir():
-                continue
+        folders = cgroups_of(machine["name"])
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-            folders.append(folder)
+            controller = folder.parent.parent.name
             if controller == "cpu":
                 share = machine.get("cpu_share")
                 quota = int(float(share) * CPU_PERIOD_US) if share else -1
@@ -593,8 +602,7 @@ class Lab:
             run("umount", str(root))
         if Path("/run/netns", PREFIX + name).exists():
             run("ip", "netns", "delete", PREFIX + name)
-        for controller in CONTROLLERS:
-            folder = CGROUPS / controller / "lifelog-lab" / name
+        for folder in cgroups_of(name):
             for inner, _, _ in os.walk(folder, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(inner)
@@ -634,9 +642,9 @@ class Lab:
         before = self.directory / "ip_forward"
         if before.exists():
             FORWARD.write_text(before.read_text())
-        for controller in CONTROLLERS:
+        for folder in cgroups_of():
             with contextlib.suppress(OSError):
-                (CGROUPS / controller / "lifelog-lab").rmdir()
+                folder.rmdir()
         if self.directory.exists():
             if any(
                 f" {self.directory}/" in line

@@ -41,7 +41,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     assert not lab.machines.exists()
     assert not list(Path("/run/netns").glob("lifelog-*"))
     assert not list(Path("/sys/class/net").glob("lifelog-*"))
-    assert not list(Path("/sys/fs/cgroup").glob("*/lifelog-lab"))
+    assert not list(Path("/sys/fs/cgroup").glob("**/lifelog-lab"))
     assert str(lab.machines) not in Path("/proc/mounts").read_text("utf-8")
     rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True)
     assert "lifelog" not in rules.stdout
@@ -62,6 +62,18 @@ def wait_for(what: str, ready: object, timeout_s: float = 120) -> None:
     while not ready():  # type: ignore[operator]
         assert time.monotonic() < deadline, what
         time.sleep(1)
+
+
+def test_machines_share_no_control_group(lab: Lab) -> None:
+    # Else each would lose its services with those of the same name on another.
+    for name in ("controller-1", "master-1", *BROKERS, *WORKERS):
+        pids = subprocess.run(
+            ["ip", "netns", "pids", f"lifelog-{name}"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        groups = Path(f"/proc/{pids[0]}/cgroup").read_text("ascii").splitlines()
+        of_services = [line for line in groups if line.split(":")[1] in ("", "name=systemd")]
+        assert of_services
+        assert all(name in line for line in of_services), of_services
 
 
 def test_machines_are_held_to_what_was_asked_for(lab: Lab) -> None:
