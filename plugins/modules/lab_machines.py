@@ -600,6 +600,10 @@ class Lab:
         root = self.root(name)
         if mounted(root):
             run("umount", str(root))
+        for interface in BRIDGES:
+            # It would go with the namespace, but that lives on where anything still holds it.
+            with contextlib.suppress(LabError):
+                run("ip", "link", "delete", peer(name, interface))
         if Path("/run/netns", PREFIX + name).exists():
             run("ip", "netns", "delete", PREFIX + name)
         for folder in cgroups_of(name):

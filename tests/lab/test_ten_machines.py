@@ -41,6 +41,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     assert not lab.machines.exists()
     assert not list(Path("/run/netns").glob("lifelog-*"))
     assert not list(Path("/sys/class/net").glob("lifelog-*"))
+    assert not list(Path("/sys/class/net").glob("ll[hm]????????"))
     assert not list(Path("/sys/fs/cgroup").glob("**/lifelog-lab"))
     assert str(lab.machines) not in Path("/proc/mounts").read_text("utf-8")
     rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True)
