@@ -161,7 +161,7 @@ def test_a_check_of_fresh_machines_changes_nothing(lab: Lab) -> None:
 
 
 def test_sixteen_producers_four_brokers_four_workers(lab: Lab) -> None:
-    good(lab.play("site.yml", "-e", "set=producers=16,partitions=8,duration_s=60"))
+    good(lab.play("site.yml", "-e", "set=producers=16,partitions=8,duration_s=40"))
     runs = {
         file.parent.name: json.loads(file.read_text("utf-8"))
         for file in lab.results.glob("smoke/*/run.json")

@@ -83,7 +83,9 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(testbed: Testbed) -> None:
     output = again.communicate(timeout=1000)[0]
     assert again.returncode == 0, output[-4000:]
     assert "goes on with the sweep" in output
-    assert "1 of 2 runs are done" in output
+    assert "1 of 2 runs are done" in output, {
+        name: run["invalid_reasons"] for name, run in testbed.runs("interrupted").items()
+    }
     assert "Traceback" not in output
     assert {p: p.read_bytes() for p in before} == before
     runs = testbed.runs("interrupted")
