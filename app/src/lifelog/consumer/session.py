@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +44,18 @@ def arrow_batch_records(images_per_call: int, images_per_record: int) -> int:
     return calls * images_per_call
 
 
-def spark_conf(spec: dict[str, Any], jars: Path) -> dict[str, str]:
-    """Spark properties of the run's application; the secret stays in spark-defaults.conf."""
+def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()) -> dict[str, str]:
+    """Spark properties of the run's application; the secret stays in spark-defaults.conf.
+
+    `installed`: properties that this node's spark-defaults.conf sets. They are stronger than our
+    tuning, but not than what the run is about; the experiment's own are stronger than both.
+    """
     settings = spec["settings"]
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    conf = {
-        "spark.app.name": f"{spec['experiment']}-r{spec['repetition']:02d}",
-        # A task that is done again would infer its images again: it fails the run instead.
-        "spark.task.maxFailures": "1",
-        "spark.driver.host": spec["driver_address"],
-        "spark.driver.bindAddress": spec["driver_address"],
-        "spark.driver.memory": f"{spec['driver_memory_mb']}m",
+    tuned = {
         # The driver plans a few queries a second: compiling it a second time never pays.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.driver.extraClassPath": f"{jars}/*",
-        "spark.executor.extraClassPath": f"{jars}/*",
-        "spark.executor.cores": str(spec["cores_per_worker"]),
-        "spark.cores.max": str(spec["slots"]),
-        "spark.executor.memory": f"{spec['executor_memory_mb']}m",
         # About 4 us an image less than G1 at this heap size.
         "spark.executor.extraJavaOptions": "-XX:+UseParallelGC -XX:NewRatio=1",
-        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
         "spark.locality.wait": "0s",
         "spark.ui.enabled": "false",
@@ -75,8 +66,36 @@ def spark_conf(spec: dict[str, Any], jars: Path) -> dict[str, str]:
         "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
         "spark.sql.streaming.metricsEnabled": "false",
     }
-    conf |= {f"spark.executorEnv.{name}": value for name, value in one_thread.items()}
-    return conf | {key: str(value) for key, value in settings["spark_conf"].items()}
+    one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    tuned |= {f"spark.executorEnv.{name}": "1" for name in one_thread}
+    decided = {
+        "spark.app.name": f"{spec['experiment']}-r{spec['repetition']:02d}",
+        # A task that is done again would infer its images again: it fails the run instead.
+        "spark.task.maxFailures": "1",
+        "spark.driver.host": spec["driver_address"],
+        "spark.driver.bindAddress": spec["driver_address"],
+        "spark.driver.memory": f"{spec['driver_memory_mb']}m",
+        "spark.driver.extraClassPath": f"{jars}/*",
+        "spark.executor.extraClassPath": f"{jars}/*",
+        "spark.executor.cores": str(spec["cores_per_worker"]),
+        "spark.cores.max": str(spec["slots"]),
+        "spark.executor.memory": f"{spec['executor_memory_mb']}m",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    }
+    own = {key: str(value) for key, value in settings["spark_conf"].items()}
+    return {key: tuned[key] for key in tuned if key not in installed} | decided | own
+
+
+def installed_properties() -> set[str]:
+    """Names of the properties that spark-defaults.conf of $SPARK_CONF_DIR sets; none without it."""
+    directory = os.environ.get("SPARK_CONF_DIR")
+    file = Path(directory or "/nonexistent") / "spark-defaults.conf"
+    if not file.exists():
+        return set()
+    lines = (line.strip() for line in file.read_text("utf-8").splitlines())
+    return {
+        re.split(r"[\s=:]", line, maxsplit=1)[0] for line in lines if line and line[0] not in "#!"
+    }
 
 
 def make_session(spec: dict[str, Any], jars: Path) -> Any:
@@ -86,7 +105,7 @@ def make_session(spec: dict[str, Any], jars: Path) -> Any:
     # The executors' Python; a driver that spark-submit has not started reads it from here only.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master(spec["master_url"])
-    for key, value in spark_conf(spec, jars).items():
+    for key, value in spark_conf(spec, jars, installed_properties()).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")

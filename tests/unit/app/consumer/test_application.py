@@ -11,6 +11,7 @@ import pytest
 
 from lifelog.consumer import serve, warmup
 from lifelog.consumer.application import application_key
+from lifelog.consumer.session import installed_properties, spark_conf
 from lifelog.experiment.settings import Settings
 from lifelog.jsonfiles import read_json, write_json
 
@@ -146,3 +147,24 @@ def test_warm_executors_that_are_slower_now_go_on(monkeypatch: pytest.MonkeyPatc
     rates = [500.0, 900.0, 1000.0]
     assert warm(monkeypatch, rates, [4.0, 4.0])["steady"]
     assert len(rates) == 5
+
+
+def test_the_inventory_is_stronger_than_our_tuning_and_the_experiment_than_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spark-defaults.conf").write_text(
+        "# ours\nspark.locality.wait 5s\nspark.ui.enabled=true\nspark.executor.cores 7\n\n"
+    )
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    installed = installed_properties()
+    assert installed == {"spark.locality.wait", "spark.ui.enabled", "spark.executor.cores"}
+    one = spec(spark_conf={"spark.ui.enabled": "false"})
+    assert spark_conf(one, JARS)["spark.locality.wait"] == "0s"
+    found = spark_conf(one, JARS, installed)
+    # Left to the file.
+    assert "spark.locality.wait" not in found
+    assert found["spark.ui.enabled"] == "false"
+    # What the run is about.
+    assert found["spark.executor.cores"] == "1"
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "absent"))
+    assert installed_properties() == set()
