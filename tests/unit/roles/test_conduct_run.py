@@ -92,7 +92,7 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct_run, "POLL_S", 0.01)
+    monkeypatch.setattr(conduct_run, "POLL_S", dict.fromkeys(conduct_run.POLL_S, 0.01))
     monkeypatch.setattr(conduct_run, "RENEW_EVERY_S", 0.1)
 
 
