@@ -1,0 +1,113 @@
+"""Python environments and the jar that the peers need beside the testbed's own.
+
+Kept in the testbed's cache, outside the checkout. A peer's packages are pinned in
+`benchmarks/peers/requirements-NAME.txt`; what these depend on is resolved when it is installed and
+kept with the results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lifelog.errors import UserError
+
+PEERS_DIRECTORY = Path(__file__).parents[1] / "peers"
+FLINK_JAR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
+FLINK_JAR_SHA256 = "5605c691d11a501382c383fecba37a7a552467da5ab7ba904ef5d6f3d62c5616"
+INSTALL_TIMEOUT_S = 900
+
+
+def cache() -> Path:
+    """The testbed's cache on this machine."""
+    return Path(os.environ.get("LIFELOG_CACHE") or Path.home() / ".cache" / "lifelog-testbed")
+
+
+def only(pattern: str, what: str) -> Path:
+    """The newest path of the cache that matches; UserError where there is none."""
+    found = sorted(cache().glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UserError(f"{what} is not in {cache()}: ./testbed run puts it there")
+    return found[-1]
+
+
+def _run(command: list[str | Path], cwd: Path | None = None) -> None:
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{' '.join(words)}: not done after {INSTALL_TIMEOUT_S} s") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise RuntimeError(f"{' '.join(words)}: {' / '.join(said[-6:])}")
+
+
+def python_of(environment: str) -> str:
+    """The interpreter of an environment, made on first use; RuntimeError where that fails."""
+    if environment == "testbed":
+        return sys.executable
+    requirements = PEERS_DIRECTORY / f"requirements-{environment}.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    target = cache() / "peers" / f"{environment}-{key}"
+    python = target / "bin" / "python"
+    if (target / ".complete").exists():
+        return str(python)
+    shutil.rmtree(target, ignore_errors=True)
+    uv = Path(sys.executable).with_name("uv")
+    _run([uv, "venv", "--quiet", "--python", sys.executable, target])
+    # Chainer is published as source only; `./testbed run` has built its wheel.
+    wheels = only("wheels-*/chainer-*.whl", "Chainer's wheel").parent
+    _run([
+        uv, "pip", "install", "--quiet", "--find-links", wheels, "--python", python,
+        "-r", requirements,
+    ])  # fmt: skip
+    (target / ".complete").touch()
+    return str(python)
+
+
+def flink_jar() -> str:
+    """Flink's Kafka connector, fetched by the Ivy inside PySpark; RuntimeError where that fails."""
+    organisation, module, revision = FLINK_JAR
+    folder = cache() / "peers" / "jars"
+    jar = folder / f"{module}-{revision}.jar"
+    if not jar.exists():
+        import pyspark
+
+        (ivy,) = (Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar")
+        work = folder / f"ivy-{os.getpid()}"
+        work.mkdir(parents=True, exist_ok=True)
+        _run(
+            [
+                "java", "-jar", ivy, "-cache", work / "cache",
+                "-dependency", organisation, module, revision, "-confs", "default",
+                "-retrieve", work / "[artifact]-[revision].[ext]",
+            ],
+            cwd=work,
+        )  # fmt: skip
+        fetched = work / jar.name
+        if hashlib.sha256(fetched.read_bytes()).hexdigest() != FLINK_JAR_SHA256:
+            raise RuntimeError(f"{jar.name} is not the file that its SHA-256 names")
+        fetched.replace(jar)
+        shutil.rmtree(work)
+    return str(jar)
+
+
+def versions(python: str, packages: tuple[str, ...]) -> dict[str, str]:
+    """Versions of Python and of the packages in an environment."""
+    code = (
+        "import sys, json, platform\nfrom importlib.metadata import version\n"
+        "print(json.dumps({'python': platform.python_version()}"
+        " | {p: version(p) for p in sys.argv[1:]}))"
+    )
+    done = subprocess.run(
+        [python, "-c", code, *packages], capture_output=True, text=True, timeout=60, check=True
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    return found

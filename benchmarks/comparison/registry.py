@@ -1,0 +1,60 @@
+"""The peers by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPARK_WORKERS = "CoarseGrainedExecutorBackend"
+FLINK_WORKERS = "TaskManagerRunner"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One way of getting images from a topic into the model.
+
+    `script`: in `benchmarks/peers/`. `environment`: of `comparison.environments`. `worker_mark`:
+    see `comparison.tree.Tree`. `packages`: whose versions are kept. `ends`: it ends by itself when
+    all images are done, and its rows come only then. `warms_itself`: it feeds its own warm-up.
+    """
+
+    name: str
+    title: str
+    script: str
+    packages: tuple[str, ...] = ()
+    environment: str = "testbed"
+    worker_mark: str | None = None
+    has_topic: bool = True
+    ends: bool = False
+    warms_itself: bool = False
+
+
+BARE = "bare"
+OURS = "ours"
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(BARE, "bare Chainer, no Kafka", "bare.py", has_topic=False),
+        Peer("kafka-python", "loop, kafka-python", "kafka_python.py", ("kafka-python",)),
+        Peer("confluent-kafka", "loop, confluent-kafka", "confluent.py", ("confluent-kafka",)),
+        Peer(
+            "spark-udf", "Spark, Python UDF per image", "spark_udf.py",
+            ("pyspark", "pandas", "pyarrow"), worker_mark=SPARK_WORKERS,
+        ),
+        Peer(
+            "spark-predict-batch", "Spark, predict_batch_udf", "spark_predict_batch.py",
+            ("pyspark", "pandas", "pyarrow"), worker_mark=SPARK_WORKERS,
+        ),
+        Peer(
+            "flink", "PyFlink, pandas UDF", "flink.py", ("apache-flink", "pandas", "pyarrow"),
+            environment="flink", worker_mark=FLINK_WORKERS,
+        ),
+        Peer(
+            "quix", "Quix Streams, batching sink", "quix.py", ("quixstreams", "confluent-kafka"),
+            environment="quix",
+        ),
+        Peer(
+            OURS, "this testbed", "testbed_consumer.py", ("pyspark", "pyarrow"),
+            worker_mark=SPARK_WORKERS, ends=True, warms_itself=True,
+        ),
+    )
+}  # fmt: skip

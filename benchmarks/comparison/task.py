@@ -1,0 +1,43 @@
+"""What a peer is told: one JSON file, whose path is the only argument of its script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run of one peer.
+
+    `mode`: *saturated*, the topic holds `images` images from the start; *paced*, warm-up images of
+    producer 0 come first and the paced ones of producer 1 once the peer is warm. `cores` is the
+    number of worker processes, `connector` the directory of Spark's Kafka connector. A peer that
+    has a trigger uses `trigger_ms`; `images_per_trigger` caps saturated micro-batches.
+    """
+
+    servers: str
+    topic: str
+    partitions: int
+    images: int
+    cores: int
+    images_per_call: int
+    trigger_ms: int
+    images_per_trigger: int
+    mode: str
+    paced_s: float
+    dataset_file: str
+    model_file: str
+    connector: str
+    flink_jar: str
+    directory: str
+
+    def save(self, path: Path) -> None:
+        """Write the task for `load`."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: str) -> Task:
+        """Read what `save` wrote."""
+        return Task(**json.loads(Path(path).read_text("utf-8")))

@@ -1,0 +1,253 @@
+"""The testbed beside what a user would pick instead: images/s from one topic into one network.
+
+Needs running brokers and the cache (`./testbed run` leaves both), the packages of `./testbed test`,
+and no other load. The peers take turns, in an order that rotates from round to round;
+docs/performance.md says what is compared, and how.
+
+    PYTHONPATH=app/src .venv/bin/python benchmarks/peers.py --servers ADDRESS:9092 --json FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from comparison import brokers
+from comparison.environments import cache, flink_jar, only, python_of, versions
+from comparison.figure import shares
+from comparison.measure import Bench, Limits, PeerError, paced, saturated
+from comparison.page import write_page
+from comparison.registry import PEERS, Peer
+from comparison.summary import missing, rotated, summarise, table
+from comparison.task import Task
+from lifelog.bundle import load_dataset_bundle, load_model_bundle
+from lifelog.errors import UserError
+from lifelog.prepare import Wanted, prepare
+from lifelog.report.drawing import standalone
+
+ATTEMPTS = 2
+PARTITIONS = 4
+LEAST_IMAGES = 10_000
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def _tried(
+    kind: str, peer: Peer, work: Callable[[], dict[str, Any]], attempts: list[dict[str, str]]
+) -> dict[str, Any] | None:
+    """What `work` returns; after ATTEMPTS failures None. Each failure is added to `attempts`."""
+    for number in range(1, ATTEMPTS + 1):
+        try:
+            return work()
+        except (PeerError, RuntimeError, ValueError) as error:
+            command = getattr(error, "command", peer.script)
+            attempts.append({"kind": kind, "command": command, "error": str(error)})
+            say(f"{peer.name}, {kind}: attempt {number} of {ATTEMPTS} failed: {error}")
+    say(f"{peer.name} has no {kind} run in this round: it failed {ATTEMPTS} times")
+    return None
+
+
+def measure(peer: Peer, bench: Bench, with_latency: bool) -> dict[str, Any]:
+    """Results of one peer in one round, and its failures; no results of what failed twice."""
+    attempts: list[dict[str, str]] = []
+    result: dict[str, Any] = {"saturated": None, "paced": None, "attempts": attempts}
+    result["saturated"] = found = _tried(
+        "saturated", peer, lambda: saturated(peer, bench), attempts
+    )
+    if found is None:
+        return result
+    say(
+        f"{peer.name}: {found['images_per_s']:,.0f} images/s, "
+        f"{found['images_per_worker_cpu_s']:,.0f} per worker CPU-second, "
+        f"{found['peak_pss_mb']:,.0f} MB, accuracy {found['accuracy']:.2%}, "
+        f"first prediction after {found['first_prediction_s']:.1f} s"
+    )
+    if with_latency and peer.has_topic:
+        half = found["images_per_s"] / 2
+        result["paced"] = late = _tried("paced", peer, lambda: paced(peer, bench, half), attempts)
+        if late is not None:
+            p50, p99 = (late["latency_ms"][q] for q in ("p50", "p99"))
+            say(f"{peer.name}: {p50:,.0f} ms p50, {p99:,.0f} ms p99 at {half:,.0f} images/s")
+    return result
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"peers: {message} (see --help)\n")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line; exits with status 2 and one sentence where it is wrong."""
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--servers", required=True, help="ADDRESS:PORT[,...] of brokers")
+    parser.add_argument("--json", type=Path, required=True, help="file for all figures")
+    parser.add_argument("--page", type=Path, help="Markdown page whose markers get the table")
+    parser.add_argument("--figure", type=Path, help="file for the figure, .svg")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1_000_000, help="in the topic")
+    parser.add_argument("--longest", type=float, default=60.0, help="seconds of a saturated run")
+    parser.add_argument("--paced", type=float, default=30.0, help="seconds at half load; 0: none")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--images-per-call", type=int, default=100)
+    parser.add_argument("--trigger", type=int, default=1000, help="ms; also Quix's commit interval")
+    parser.add_argument(
+        "--images-per-trigger", type=int, default=50_000, help="cap of the Spark peers' micro-batch"
+    )
+    parser.add_argument("--keep", type=Path, help="directory in which files and logs of runs stay")
+    parser.add_argument("--peers", default=",".join(PEERS), help="NAME[,...], in this order")
+    args = parser.parse_args(argv)
+    args.peers = args.peers.split(",")
+    unknown = [name for name in args.peers if name not in PEERS]
+    if unknown:
+        parser.error(f"there is no peer {unknown[0]!r}: choose of {', '.join(PEERS)}")
+    for name in ("rounds", "cores", "images_per_call", "trigger", "images_per_trigger", "longest"):
+        if getattr(args, name) <= 0:
+            parser.error(f"--{name.replace('_', '-')} must be above 0")
+    if args.images < LEAST_IMAGES:
+        parser.error(f"--images must be at least {LEAST_IMAGES}: fewer give no rate")
+    if not args.json.parent.is_dir():
+        parser.error(f"--json {args.json}: there is no directory {args.json.parent}")
+    if args.keep and not args.keep.is_dir():
+        parser.error(f"--keep {args.keep}: there is no such directory")
+    if args.page and not args.page.is_file():
+        parser.error(f"--page {args.page}: there is no such file")
+    return args
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on beside the peers."""
+    cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
+    model = next((x.partition(": ")[2] for x in cpuinfo.splitlines() if "model name" in x), "?")
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000,
+        "kernel": platform.release(),
+        "load_before": os.getloadavg(),
+        # They choose the kernels of NumPy's BLAS.
+        "openblas": {k: v for k, v in os.environ.items() if k.startswith("OPENBLAS_")},
+    }
+
+
+def run(args: argparse.Namespace, work: Path) -> int:
+    """Fill the topic, run the rounds, write what was asked for; returns 1 where a peer is missing."""
+    with brokers.admin(args.servers):
+        pass
+    if shutil.which("java") is None:
+        raise UserError("java is not installed: ./testbed run installs it")
+    bundles = prepare(Wanted("mnist-t10k", "mlp"), cache() / "bundles", say)
+    connector = only("spark-connector-*/spark-sql-kafka-*.jar", "Spark's Kafka connector").parent
+    dataset_file = cache() / "bundles" / bundles["dataset_file"]
+    model_file = cache() / "bundles" / bundles["model_file"]
+    setup_errors: dict[str, str] = {}
+    jar, used = "", {}
+    for name in args.peers:
+        peer = PEERS[name]
+        try:
+            used[name] = versions(python_of(peer.environment), ("numpy", "chainer", *peer.packages))
+            jar = flink_jar() if peer.environment == "flink" else jar
+        except (RuntimeError, OSError) as error:
+            # Tried once more, and kept, when its turn comes.
+            setup_errors[name] = str(error)
+            say(f"{name}: {error}")
+    topic = f"{brokers.PREFIX}-{os.getpid()}"
+    task = Task(
+        servers=args.servers, topic=topic, partitions=PARTITIONS, images=args.images,
+        cores=args.cores, images_per_call=args.images_per_call, trigger_ms=args.trigger,
+        images_per_trigger=args.images_per_trigger, mode="saturated", paced_s=args.paced,
+        dataset_file=str(dataset_file), model_file=str(model_file), connector=str(connector),
+        flink_jar=jar, directory="",
+    )  # fmt: skip
+    bench = Bench(
+        task, load_dataset_bundle(dataset_file), load_model_bundle(model_file),
+        Limits(args.longest), work,
+    )  # fmt: skip
+    report: dict[str, Any] = {
+        "format": 1,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "machine": machine(),
+        "settings": {
+            key: getattr(args, key)
+            for key in (
+                *("rounds", "images", "longest", "paced", "cores", "images_per_call", "trigger"),
+                *("images_per_trigger", "peers"),
+            )
+        },
+        "partitions": PARTITIONS,
+        "dataset": bundles["dataset"],
+        "model": bundles["model"],
+        "versions": used,
+        "setup_errors": setup_errors,
+        "rounds": [],
+    }
+    brokers.create_topic(args.servers, topic, PARTITIONS)
+    try:
+        say(f"filling {topic} with {args.images:,} images")
+        brokers.send(args.servers, topic, PARTITIONS, bench.dataset.images, args.images)
+        for number in range(args.rounds):
+            say(f"round {number + 1} of {args.rounds}")
+            report["rounds"].append({})
+            for name in rotated(args.peers, number):
+                result = measure(PEERS[name], bench, args.paced > 0)
+                report["rounds"][-1][name] = result
+                # After each peer: an interruption keeps what was measured.
+                _write(args, report)
+    finally:
+        brokers.delete_topics(args.servers, [topic])
+    print(report["table"])
+    for sentence in report["missing"]:
+        print(sentence)
+    if args.figure:
+        args.figure.write_text(standalone(shares(report["rounds"], args.peers)), encoding="utf-8")
+    if args.page:
+        figure = os.path.relpath(args.figure, args.page.parent) if args.figure else None
+        shown = f"![Shares of bare Chainer]({figure})" if figure else ""
+        text = "\n\n".join([report["table"], *report["missing"], shown])
+        write_page(args.page, text)
+    return int(bool(report["missing"]))
+
+
+def _write(args: argparse.Namespace, report: dict[str, Any]) -> None:
+    rounds = report["rounds"]
+    report["summary"] = summarise(rounds, args.peers)
+    report["table"] = table(report["summary"])
+    report["missing"] = missing(rounds, args.peers)
+    temporary = args.json.with_name(f".{args.json.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(args.json)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the comparison: 0, 1 where a peer is missing, 2 where the command cannot be carried out."""
+    args = parse(argv)
+    # Ended like Ctrl-C, so that topics and processes do not stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="lifelog-peers-") as work:
+        try:
+            return run(args, (args.keep or Path(work)).resolve())
+        except UserError as error:
+            print(f"peers: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("peers: interrupted; all processes and topics of it are gone", file=sys.stderr)
+            return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
