@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -22,10 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from comparison import brokers
 from comparison.environments import cache, flink_jar, only, python_of, versions
 from comparison.figure import shares
-from comparison.measure import Bench, Limits, PeerError, paced, saturated
+from comparison.measure import Bench, PeerError, paced, saturated
 from comparison.page import write_page
 from comparison.registry import PEERS, Peer
 from comparison.summary import missing, rotated, summarise, table
@@ -38,6 +41,8 @@ from lifelog.report.drawing import standalone
 ATTEMPTS = 2
 PARTITIONS = 4
 LEAST_IMAGES = 10_000
+# More than that is told: the figures are not of a quiet machine.
+FOREIGN_LOAD_PERCENT = 10.0
 
 
 def say(line: str) -> None:
@@ -64,6 +69,10 @@ def measure(peer: Peer, bench: Bench, with_latency: bool) -> dict[str, Any]:
     """Results of one peer in one round, and its failures; no results of what failed twice."""
     attempts: list[dict[str, str]] = []
     result: dict[str, Any] = {"saturated": None, "paced": None, "attempts": attempts}
+    # Brokers that nobody uses take some percent themselves.
+    result["busy_before_percent"] = busy = psutil.cpu_percent(interval=1.0)
+    if busy > FOREIGN_LOAD_PERCENT:
+        say(f"{peer.name}: this machine's cores are {busy:.0f} % busy with other work")
     result["saturated"] = found = _tried(
         "saturated", peer, lambda: saturated(peer, bench), attempts
     )
@@ -176,7 +185,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
     )  # fmt: skip
     bench = Bench(
         task, load_dataset_bundle(dataset_file), load_model_bundle(model_file),
-        Limits(args.longest), work,
+        args.longest, work,
     )  # fmt: skip
     report: dict[str, Any] = {
         "format": 1,
@@ -218,9 +227,19 @@ def run(args: argparse.Namespace, work: Path) -> int:
     if args.page:
         figure = os.path.relpath(args.figure, args.page.parent) if args.figure else None
         shown = f"![Shares of bare Chainer]({figure})" if figure else ""
-        text = "\n\n".join([report["table"], *report["missing"], shown])
+        text = "\n\n".join([_origin(report), report["table"], *report["missing"], shown])
         write_page(args.page, text)
     return int(bool(report["missing"]))
+
+
+def _origin(report: dict[str, Any]) -> str:
+    machine, busy = report["machine"], report["busy_before_percent"]
+    return (
+        f"Medians of {len(report['rounds'])} rounds, {report['started'][:10]}, on "
+        f"{machine['cores']} cores of {machine['processor']}, {report['settings']['images']:,} "
+        f"images. Before the runs the cores were {busy['median']:.0f} % busy with other work "
+        f"(median; at most {busy['most']:.0f} %)."
+    )
 
 
 def _write(args: argparse.Namespace, report: dict[str, Any]) -> None:
@@ -228,6 +247,8 @@ def _write(args: argparse.Namespace, report: dict[str, Any]) -> None:
     report["summary"] = summarise(rounds, args.peers)
     report["table"] = table(report["summary"])
     report["missing"] = missing(rounds, args.peers)
+    busy = [result["busy_before_percent"] for results in rounds for result in results.values()]
+    report["busy_before_percent"] = {"most": max(busy), "median": statistics.median(busy)}
     temporary = args.json.with_name(f".{args.json.name}.{os.getpid()}")
     temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     temporary.replace(args.json)

@@ -45,13 +45,6 @@ class PeerError(Exception):
         self.command = command
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """A saturated run ends with its topic, or `longest_s` after its first prediction."""
-
-    longest_s: float
-
-
 class Run:
     """A peer's processes and its directory; a context that ends the processes."""
 
@@ -129,12 +122,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all runs share; `task` is completed for each."""
+    """What all runs share; `task` is completed for each.
+
+    A saturated run ends with its topic, or `longest_s` after its first prediction.
+    """
 
     task: Task
     dataset: DatasetBundle
     model: ModelBundle
-    limits: Limits
+    longest_s: float
     work: Path
 
     def directory(self, name: str) -> Path:
@@ -162,12 +158,12 @@ def saturated(peer: Peer, bench: Bench) -> dict[str, Any]:
     task = replace(bench.task, directory=str(directory))
     with Run(peer, task) as run:
         if peer.ends:
-            timeout_s = START_TIMEOUT_S + 10 * bench.limits.longest_s
+            timeout_s = START_TIMEOUT_S + 10 * bench.longest_s
             run.wait(lambda: run.process.poll() is not None, "done", timeout_s)
             if run.process.returncode:
                 raise run.error(f"it ended with status {run.process.returncode}")
         else:
-            run.wait_for_rows(task.images, "done", bench.limits.longest_s)
+            run.wait_for_rows(task.images, "done", bench.longest_s)
     rows, verdict = _figures(run, bench)
     samples = run.tree.samples
     window = measured_window(rows["end_ns"])

@@ -17,6 +17,8 @@ from inference import inference
 ARROW_BATCH = 1000
 BUNDLE = 10_000
 BUNDLE_MS = 100
+# The other peers keep their place in the topic too: the Kafka clients every five seconds.
+CHECKPOINT_MS = 5000
 
 
 def main(task_file: str) -> None:
@@ -34,6 +36,9 @@ def main(task_file: str) -> None:
     for key, setting in {
         "pipeline.object-reuse": "true",
         "parallelism.default": str(task.cores),
+        "execution.checkpointing.interval": f"{CHECKPOINT_MS} ms",
+        # A metric costs a little for every element.
+        "python.metric.enabled": "false",
         "python.fn-execution.arrow.batch.size": str(ARROW_BATCH),
         "python.fn-execution.bundle.size": str(BUNDLE),
         "python.fn-execution.bundle.time": str(BUNDLE_MS),

@@ -56,7 +56,7 @@ def test_rate_counts_what_was_completed_after_the_warm_up() -> None:
 
 @pytest.mark.parametrize("ends", [[], [5], [5, 5, 5]])
 def test_no_rate_without_time(ends: list[int]) -> None:
-    with pytest.raises(ValueError, match="no rate|at once"):
+    with pytest.raises(ValueError, match=r"no rate|at once"):
         measured_window(np.array(ends, np.int64))
 
 
