@@ -33,6 +33,11 @@ class Task:
     flink_jar: str
     directory: str
 
+    @property
+    def group(self) -> str:
+        """Consumer group of this run alone: another run's committed offsets would be its start."""
+        return f"lifelog-benchmark-{Path(self.directory).name}"
+
     def save(self, path: Path) -> None:
         """Write the task for `load`."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")

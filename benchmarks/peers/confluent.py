@@ -21,7 +21,7 @@ def work(task_file: str, worker: int) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": task.servers,
-            "group.id": task.topic,
+            "group.id": task.group,
             "auto.offset.reset": "earliest",
         }
     )

@@ -50,7 +50,7 @@ def main(task_file: str) -> None:
             'connector' = 'kafka',
             'topic' = '{task.topic}',
             'properties.bootstrap.servers' = '{task.servers}',
-            'properties.group.id' = '{task.topic}',
+            'properties.group.id' = '{task.group}',
             'scan.startup.mode' = 'earliest-offset',
             'key.format' = 'raw',
             'key.fields' = 'record_key',

@@ -23,7 +23,7 @@ def work(task_file: str, worker: int) -> None:
     own = Inference(task)
     consumer = KafkaConsumer(
         bootstrap_servers=task.servers.split(","),
-        group_id=task.topic,
+        group_id=task.group,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
     )

@@ -37,11 +37,10 @@ def work(task_file: str, worker: int) -> None:
     task = Task.load(task_file)
     app = Application(
         broker_address=task.servers,
-        consumer_group=task.topic,
+        consumer_group=task.group,
         auto_offset_reset="earliest",
         commit_interval=task.trigger_ms / 1000,
         state_dir=Path(task.directory) / f"state-{worker}",
-        loglevel="WARNING",
     )
     topic = app.topic(task.topic, key_deserializer="bytes", value_deserializer="bytes")
     app.dataframe(topic).sink(Classifier(Inference(task)))
