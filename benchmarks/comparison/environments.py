@@ -28,6 +28,15 @@ def cache() -> Path:
     return Path(os.environ.get("LIFELOG_CACHE") or Path.home() / ".cache" / "lifelog-testbed")
 
 
+def without_paths(text: str, run: Path | None = None) -> str:
+    """Words for this machine's directories, so that a command can be kept and typed elsewhere."""
+    root = PEERS_DIRECTORY.parents[1]
+    places = [(run, "RUN"), (cache(), "CACHE"), (root, "."), (Path(sys.prefix), "PYTHON")]
+    for place, word in places:
+        text = text.replace(str(place), word) if place is not None else text
+    return text
+
+
 def only(pattern: str, what: str) -> Path:
     """The newest path of the cache that matches; UserError where there is none."""
     found = sorted(cache().glob(pattern), key=lambda path: path.stat().st_mtime)
@@ -43,10 +52,11 @@ def _run(command: list[str | Path], cwd: Path | None = None) -> None:
             words, cwd=cwd, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{' '.join(words)}: not done after {INSTALL_TIMEOUT_S} s") from error
+        told = f"{' '.join(words)}: not done after {INSTALL_TIMEOUT_S} s"
+        raise RuntimeError(without_paths(told)) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise RuntimeError(f"{' '.join(words)}: {' / '.join(said[-6:])}")
+        raise RuntimeError(without_paths(f"{' '.join(words)}: {' / '.join(said[-6:])}"))
 
 
 def python_of(environment: str) -> str:

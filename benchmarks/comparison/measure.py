@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from comparison import brokers
-from comparison.environments import PEERS_DIRECTORY, python_of
+from comparison.environments import PEERS_DIRECTORY, python_of, without_paths
 from comparison.judge import judge
 from comparison.registry import Peer
 from comparison.rows import count_rows, read_rows
@@ -90,7 +90,8 @@ class Run:
         self._log.flush()
         text = (self.directory / "peer.log").read_text("utf-8", "replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return PeerError(" ".join(self.command), " / ".join([what, *lines[-5:]]))
+        told = " ".join(self.command), " / ".join([what, *lines[-5:]])
+        return PeerError(*(without_paths(text, self.directory) for text in told))
 
     def wait(self, done: Callable[[], bool], what: str, timeout_s: float) -> None:
         """Wait until `done`; PeerError where the peer ends early or it takes too long."""

@@ -8,7 +8,7 @@ from typing import Any
 import peers
 import pytest
 
-from comparison.environments import PEERS_DIRECTORY
+from comparison.environments import PEERS_DIRECTORY, cache, without_paths
 from comparison.figure import shares
 from comparison.page import fill
 from comparison.registry import PEERS
@@ -93,6 +93,12 @@ def test_every_peer_has_its_script_and_environment() -> None:
         assert (PEERS_DIRECTORY / peer.script).is_file()
         if peer.environment != "testbed":
             assert (PEERS_DIRECTORY / f"requirements-{peer.environment}.txt").is_file()
+
+
+def test_what_is_kept_of_a_failure_names_no_directory_of_this_machine(tmp_path: Path) -> None:
+    told = f"{cache()}/peers/python {PEERS_DIRECTORY}/quix.py {tmp_path}/task.json"
+    kept = without_paths(told, tmp_path)
+    assert kept == "CACHE/peers/python ./benchmarks/peers/quix.py RUN/task.json"
 
 
 @pytest.mark.parametrize(
