@@ -172,6 +172,8 @@ def saturated(peer: Peer, bench: Bench) -> dict[str, Any]:
             run.wait_for_rows(task.images, "done", bench.longest_s)
     rows, verdict = _figures(run, bench)
     samples = run.tree.samples
+    # A peer that is ended before its topic goes on until it has ended, unsampled.
+    rows = rows[rows["end_ns"] <= samples.at_ns[-1]]
     window = measured_window(rows["end_ns"])
     worker_cpu_s = grown(samples.at_ns, samples.worker_cpu_s, window)
     other_cpu_s = grown(samples.at_ns, samples.other_cpu_s, window)
