@@ -131,19 +131,27 @@ def _check_figure(document: Document, file: ExperimentFile) -> None:
 
 
 def _check_length(document: Document, experiment: Experiment) -> None:
-    needed_s = _LENGTH_ROOM * experiment.min_duration_s
     for point in experiment.points:
-        mode, duration_s = point.settings.mode, point.settings.duration_s
-        if experiment.short or mode in SIZED_MODES or duration_s >= needed_s:
+        own = point.settings
+        if experiment.short or own.mode in SIZED_MODES:
             continue
-        raise document.fault(
-            (),
-            f"{duration_s:g} s at point {point.name} leave no room for min_duration_s "
-            f"{experiment.min_duration_s:g}, because the first and the last micro-batch are not "
-            f"counted: send for {_LENGTH_ROOM:g} times as long, {needed_s:g} s or more, or declare "
-            "the experiment short: true",
-            "duration_s",
-        )
+        for what, least_s in (
+            (f"min_duration_s {experiment.min_duration_s:g}", experiment.min_duration_s),
+            (
+                f"min_batches {experiment.min_batches} of {own.trigger_ms} ms or longer",
+                experiment.min_batches * own.trigger_ms / 1000,
+            ),
+        ):
+            needed_s = _LENGTH_ROOM * least_s
+            if own.duration_s < needed_s:
+                raise document.fault(
+                    (),
+                    f"{own.duration_s:g} s at point {point.name} leave no room for {what}, because "
+                    "the first and the last micro-batch are not counted: send for "
+                    f"{_LENGTH_ROOM:g} times as long, {needed_s:g} s or more, or declare the "
+                    "experiment short: true",
+                    "duration_s",
+                )
 
 
 def _check_latency(document: Document, experiment: Experiment) -> None:

@@ -246,6 +246,11 @@ def test_settings_that_a_mode_has_no_use_for_are_left_out(tmp_path: Path) -> Non
         ("- a\n", "e.yml:1: ", "keys and values"),
         (f"title: T\nquestion: Q\n{POINT}", "e.yml:1: duration_s: ", "min_duration_s 60"),
         (f"{LONG}    duration_s: 74\n", "e.yml:1: duration_s: ", "1.25 times as long, 75 s"),
+        (
+            f"{LONG}    duration_s: 100\n    trigger_ms: 10000\n",
+            "e.yml:1: duration_s: ",
+            "min_batches 20 of 10000 ms or longer",
+        ),
     ],
 )
 def test_every_fault_names_line_key_and_cure(
