@@ -43,6 +43,21 @@ def expected_images_per_s(spec: dict[str, Any], bare_images_per_s: float) -> flo
     return EXPECTED_SHARE * bare_images_per_s * busy
 
 
+def root_cause(text: str) -> str:
+    """The line of an error's text that says what happened.
+
+    Spark wraps an error of a task, Java's or Python's, several times: the innermost comes last, among
+    stack traces (whose lines are indented) and before the description of the query.
+    """
+    told = text.partition("=== Streaming Query ===")[0]
+    lines = [
+        line.strip()
+        for line in told.splitlines()
+        if line.strip() and not line[0].isspace() and line.strip() != "Driver stacktrace:"
+    ]
+    return lines[-1].removeprefix("Caused by: ") if lines else ""
+
+
 class Results:
     """Writes what the workers return, micro-batch by micro-batch, and counts it."""
 
@@ -223,9 +238,7 @@ class Consumer:
 
     def fail(self, error: Exception) -> None:
         """Write the report and say why the run failed."""
-        # A Python worker's own error is the last line of what Spark reports.
-        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-        self.report["error"] = f"{type(error).__name__}: {lines[-1].strip()}"
+        self.report["error"] = f"{type(error).__name__}: {root_cause(str(error))}"
         write_json(self.output / "consumer.json", self.report)
         self.job.report(phase="failed", error=self.report["error"])
 

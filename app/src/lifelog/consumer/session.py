@@ -16,11 +16,14 @@ CALIBRATION_S = 1.0
 # One poll a task instead of fifteen, and no 500 ms wait at the end of a partition.
 SOURCE_OPTIONS = {
     "kafka.max.poll.records": "20000",
-    "kafka.max.partition.fetch.bytes": str(8 << 20),
     "kafka.fetch.max.bytes": str(64 << 20),
     "kafka.fetch.max.wait.ms": "10",
     "failOnDataLoss": "true",
 }
+# An executor may keep a consumer for each partition, each with what it fetched last, as bytes and as
+# records. So all of that is a share of its heap: 16 partitions of 8 MiB ran 700 MB out of memory.
+MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 8 << 20, 256 << 10
+FETCH_SHARE = 1 / 8
 ARROW_BATCH_IMAGES = 10_000
 _SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
 
@@ -42,6 +45,12 @@ def arrow_batch_records(images_per_call: int, images_per_record: int) -> int:
     """Records per Arrow batch: whole calls, about ARROW_BATCH_IMAGES images."""
     calls = max(1, ARROW_BATCH_IMAGES // (images_per_call * images_per_record))
     return calls * images_per_call
+
+
+def partition_fetch_bytes(partitions: int, executor_memory_mb: int) -> int:
+    """Most bytes that a consumer fetches of its partition at once (max.partition.fetch.bytes)."""
+    fitting = int(FETCH_SHARE * executor_memory_mb * (1 << 20) / partitions)
+    return max(LEAST_FETCH_BYTES, min(MOST_FETCH_BYTES, fitting))
 
 
 def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()) -> dict[str, str]:
@@ -135,7 +144,9 @@ def start_query(
     """Start the streaming query; `on_batch` gets each micro-batch and runs its only action."""
     settings = spec["settings"]
     options = dict(SOURCE_OPTIONS)
+    fetch_bytes = partition_fetch_bytes(settings["partitions"], spec["executor_memory_mb"])
     options |= {
+        "kafka.max.partition.fetch.bytes": str(fetch_bytes),
         "kafka.bootstrap.servers": ",".join(spec["bootstrap_servers"]),
         "subscribe": spec["topic"],
         "startingOffsets": "earliest",

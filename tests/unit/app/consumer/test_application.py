@@ -11,7 +11,7 @@ import pytest
 
 from lifelog.consumer import serve, warmup
 from lifelog.consumer.application import application_key
-from lifelog.consumer.session import installed_properties, spark_conf
+from lifelog.consumer.session import installed_properties, partition_fetch_bytes, spark_conf
 from lifelog.experiment.settings import Settings
 from lifelog.jsonfiles import read_json, write_json
 
@@ -168,3 +168,13 @@ def test_the_inventory_is_stronger_than_our_tuning_and_the_experiment_than_both(
     assert found["spark.executor.cores"] == "1"
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "absent"))
     assert installed_properties() == set()
+
+
+@pytest.mark.parametrize(
+    ("partitions", "executor_memory_mb", "fetched"),
+    [(4, 700, 8 << 20), (16, 700, 5_734_400), (32, 4000, 8 << 20), (1000, 700, 256 << 10)],
+)
+def test_what_the_consumers_of_all_partitions_fetch_fits_the_executor(
+    partitions: int, executor_memory_mb: int, fetched: int
+) -> None:
+    assert partition_fetch_bytes(partitions, executor_memory_mb) == fetched

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from lifelog.consumer.driver import EXPECTED_SHARE, Consumer, Results, expected_images_per_s
+from lifelog.consumer.driver import (
+    EXPECTED_SHARE,
+    Consumer,
+    Results,
+    expected_images_per_s,
+    root_cause,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +79,26 @@ def test_a_crash_during_the_drain_says_nothing_of_the_load(consumer: Consumer) -
     report = json.loads((consumer.output / "consumer.json").read_text())
     assert report.get("drained") is None
     assert report["error"] == "RuntimeError: the streaming query ended: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("9 records were still unprocessed", "9 records were still unprocessed"),
+        ("", ""),
+        (
+            "the streaming query ended: An exception was raised by the Python Proxy.\n"
+            "Caused by: org.apache.spark.SparkException: Job aborted\n\tat org.apache.X\n\n"
+            "Driver stacktrace:\nCaused by: java.lang.OutOfMemoryError: Java heap space\n"
+            "\tat java.base/y\n\n=== Streaming Query ===\nLogical Plan:\n+- ~Relation",
+            "java.lang.OutOfMemoryError: Java heap space",
+        ),
+        (
+            "Job aborted\nCaused by: org.apache.spark.api.python.PythonException: Traceback:\n"
+            '  File "worker.py", line 1\nValueError: no such model\n\n\tat org.apache.X\n\t... 1 more',
+            "ValueError: no such model",
+        ),
+    ],
+)
+def test_the_innermost_error_is_told(text: str, cause: str) -> None:
+    assert root_cause(text) == cause
