@@ -98,9 +98,10 @@ def test_a_block_of_a_laptop_takes_minutes(name: str) -> None:
     assert sum(duration_estimate_s(p.settings) for _, p in run_order(small)) < 15 * 60
 
 
-def test_the_docs_of_the_experiments_are_fresh() -> None:
+@pytest.mark.parametrize("script", ["experiments", "results"])
+def test_the_docs_of_the_experiments_are_fresh(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, PROJECT / "docs/experiments.py", "--check"],
+        [sys.executable, PROJECT / f"docs/{script}.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
