@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,14 @@ def section(summary: dict[str, Any]) -> str:
 
 
 def keep(directory: Path) -> None:
-    """Copy summary and report of an experiment, without where this checkout and home lie."""
+    """Copy summary, report and figures of an experiment, without where this checkout and home lie."""
     kept = RESULTS / directory.resolve().name
     kept.mkdir(parents=True, exist_ok=True)
     for name in ("summary.json", "report.html"):
         text = (directory / name).read_text("utf-8")
         text = text.replace(f"{PROJECT}/", "").replace(f"{Path.home()}/", "~/")
         (kept / name).write_text(text, encoding="utf-8")
+    shutil.copytree(directory / "figures", kept / "figures", dirs_exist_ok=True)
 
 
 def page() -> str:
