@@ -53,7 +53,7 @@ options:
     options: {ready: {type: float}, measured: {type: float}, drained: {type: float}}
 """
 
-# While images are counted a poll takes from what is measured: over SSH some 40 ms of processor, for each host.
+# While images are counted each poll takes processor time from what is measured, where the control node is one of the nodes.
 POLL_S = {"ready": 0.5, "measured": 2.0, "drained": 0.5}
 SHOW_EVERY_S = 5.0
 # A quarter of the lease: a host without a job is not worth a connection twice a second.
