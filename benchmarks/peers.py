@@ -10,7 +10,6 @@ docs/performance.md says what is compared, and how.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -35,6 +34,8 @@ from comparison.summary import missing, rotated, summarise, table
 from comparison.task import Task
 from lifelog.bundle import load_dataset_bundle, load_model_bundle
 from lifelog.errors import UserError
+from lifelog.jsonfiles import write_json
+from lifelog.node.topics import admin, create_topic, delete_topic
 from lifelog.prepare import Wanted, prepare
 from lifelog.report.drawing import standalone
 
@@ -156,7 +157,8 @@ def machine() -> dict[str, Any]:
 
 def run(args: argparse.Namespace, work: Path) -> int:
     """Fill the topic, run the rounds, write what was asked for; returns 1 where a peer is missing."""
-    with brokers.admin(args.servers):
+    servers = args.servers.split(",")
+    with admin(servers):
         pass
     if shutil.which("java") is None:
         raise UserError("java is not installed: ./testbed run installs it")
@@ -205,7 +207,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
         "setup_errors": setup_errors,
         "rounds": [],
     }
-    brokers.create_topic(args.servers, topic, PARTITIONS)
+    create_topic(servers, topic, brokers.layout(PARTITIONS))
     try:
         say(f"filling {topic} with {args.images:,} images")
         brokers.send(args.servers, topic, PARTITIONS, bench.dataset.images, args.images)
@@ -218,7 +220,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
                 # After each peer: an interruption keeps what was measured.
                 _write(args, report)
     finally:
-        brokers.delete_topics(args.servers, [topic])
+        delete_topic(servers, topic)
     print(report["table"])
     for sentence in report["missing"]:
         print(sentence)
@@ -249,9 +251,7 @@ def _write(args: argparse.Namespace, report: dict[str, Any]) -> None:
     report["missing"] = missing(rounds, args.peers)
     busy = [result["busy_before_percent"] for results in rounds for result in results.values()]
     report["busy_before_percent"] = {"most": max(busy), "median": statistics.median(busy)}
-    temporary = args.json.with_name(f".{args.json.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(args.json)
+    write_json(args.json, report)
 
 
 def main(argv: list[str] | None = None) -> int:

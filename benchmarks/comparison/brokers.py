@@ -1,22 +1,17 @@
-"""The topics of the comparison: made, filled by the testbed's own producer, deleted."""
+"""The topics of the comparison: how they are laid out, and filled by the testbed's own producer."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lifelog.errors import UserError
 from lifelog.producer.clients import make_client
 from lifelog.producer.run import Load, Sent, Source, send_load
 
 PREFIX = "lifelog-benchmark-peers"
 PRODUCER = 1
-TIMEOUT_MS = 30_000
 CLIENT = {
     "client": "confluent-kafka",
     "acks": "all",
@@ -26,47 +21,9 @@ CLIENT = {
 }
 
 
-@contextlib.contextmanager
-def admin(servers: str) -> Iterator[Any]:
-    """Kafka's administrative client; UserError where no broker answers."""
-    from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
-
-    try:
-        client = KafkaAdminClient(
-            bootstrap_servers=servers.split(","), request_timeout_ms=TIMEOUT_MS
-        )
-    except (KafkaError, ValueError, OSError) as error:
-        raise UserError(
-            f"no Kafka broker answers at {servers} ({error}): ./testbed run leaves brokers running, "
-            "and their addresses are in inventory/local"
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def create_topic(servers: str, topic: str, partitions: int) -> None:
-    """Make a topic without replicas whose records no retention deletes."""
-    # Paced records keep their scheduled time.
-    configs = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
-    with admin(servers) as client:
-        client.create_topics(
-            {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": configs}},
-            timeout_ms=TIMEOUT_MS,
-            wait_for_metadata=True,
-        )
-
-
-def delete_topics(servers: str, topics: list[str]) -> None:
-    """Delete topics; one that is not there is no error."""
-    from kafka.errors import UnknownTopicOrPartitionError
-
-    with admin(servers) as client:
-        for topic in topics:
-            with contextlib.suppress(UnknownTopicOrPartitionError):
-                client.delete_topics([topic], timeout_ms=TIMEOUT_MS)
+def layout(partitions: int) -> dict[str, int]:
+    """A topic without replicas, spread by Kafka, as `lifelog.node.topics` takes it."""
+    return {"num_partitions": partitions, "replication_factor": 1}
 
 
 def send(

@@ -24,6 +24,7 @@ from comparison.task import Task
 from comparison.tree import Tree
 from comparison.window import counts_over_time, grown, latencies_ms, measured_window
 from lifelog.bundle import DatasetBundle, ModelBundle
+from lifelog.node.topics import create_topic, delete_topic
 from lifelog.record import WARMUP_PRODUCER
 
 POLL_S = 0.1
@@ -206,7 +207,8 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
     count = int(rate * bench.task.paced_s)
     task = replace(bench.task, directory=str(directory), topic=topic, mode="paced", images=count)
     warm = 0 if peer.warms_itself else int(rate * PACED_WARMUP_S)
-    brokers.create_topic(task.servers, topic, task.partitions)
+    servers = task.servers.split(",")
+    create_topic(servers, topic, brokers.layout(task.partitions))
     try:
         if warm:
             images = bench.dataset.images
@@ -224,7 +226,7 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
                 run.wait_for_rows(warm + count, "drained")
         rows, verdict = _figures(run, bench)
     finally:
-        brokers.delete_topics(task.servers, [topic])
+        delete_topic(servers, topic)
     late = latencies_ms(rows[rows["producer"] == brokers.PRODUCER], start_ns, rate, count)
     percentiles = {f"p{q}": float(np.percentile(late, q)) for q in (50, 95, 99)}
     return {**verdict, "rate": rate, "producer": sent, "latency_ms": percentiles}

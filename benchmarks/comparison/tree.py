@@ -78,14 +78,18 @@ class Tree:
             found = [self._root, *self._root.children(recursive=True)]
         except psutil.Error:
             return
+        mark = self._mark
         by_pid = {pid: worker for (pid, _), worker in known.items()}
         # Parents come before their children.
         for process in found:
             with contextlib.suppress(psutil.Error):
                 key = (process.pid, process.create_time())
                 # A process that is still a copy of its parent has the parent's command line.
-                worker = self._mark is None or by_pid.get(process.ppid(), False)
-                worker = worker or self._mark in " ".join(process.cmdline())  # type: ignore[operator]
+                worker = (
+                    mark is None
+                    or by_pid.get(process.ppid(), False)
+                    or mark in " ".join(process.cmdline())
+                )
                 by_pid[process.pid] = worker
                 if key in self._seen:
                     self._seen[key].worker = worker

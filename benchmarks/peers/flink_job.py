@@ -25,7 +25,7 @@ def main(task_file: str) -> None:
     """Submit: Kafka -> pandas UDF -> Flink's sink for measurements."""
     task = Task.load(task_file)
 
-    @udf(result_type=DataTypes.INT(), func_type="pandas")  # type: ignore[untyped-decorator]
+    @udf(result_type=DataTypes.INT(), func_type="pandas")  # type: ignore[untyped-decorator]  # published without types
     def classify(key: pd.Series, value: pd.Series) -> pd.Series:
         own = inference(task_file)
         return pd.Series(

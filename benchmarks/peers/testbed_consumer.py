@@ -7,7 +7,6 @@ the driver. When it ends, its calls become the rows that the other peers write a
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -103,7 +102,10 @@ def write_rows(directory: Path, images: int) -> None:
 
 
 def announce(directory: Path) -> None:
-    """Say by the file `ready` that the consumer is warm, as its status does."""
+    """Say by the file `ready` that the consumer is warm, as its status does.
+
+    Runs in a daemon thread: where the consumer never is, it ends with the process.
+    """
     while (read_json(directory / "consumer.status.json") or {}).get("phase") != "ready":
         time.sleep(0.1)
     (directory / "ready").touch()
@@ -115,8 +117,6 @@ def main(task_file: str) -> int:
     task = Task.load(task_file)
     directory = Path(task.directory)
     write_json(directory / "spec.json", spec_of(task))
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
     if task.mode == "saturated":
         # All images are there: it measures from its first one, and drains.
         write_json(directory / "start.json", {"start_ns": time.time_ns()})

@@ -134,7 +134,7 @@ class Conductor:
     """Conducts the job of one host, on which `command` runs shell commands."""
 
     def __init__(self, arguments: Mapping[str, Any], meeting: Meeting, command: Command) -> None:
-        self.spec = arguments["spec"] or None
+        self.spec = arguments["spec"]
         self.commands = [str(line) for line in arguments["commands"]]
         self.job = str(arguments["job"] or "")
         self.directory = shlex.quote(str(arguments["directory"]))
@@ -167,10 +167,8 @@ class Conductor:
             raise
 
     def _start(self) -> None:
-        if not self.commands:
-            return
         self._run(f"mkdir -p {self.directory}")
-        if self.spec is not None:
+        if self.spec:
             self._write("spec.json", json.dumps(self.spec, indent=1))
         for line in self.commands:
             self._run(line)

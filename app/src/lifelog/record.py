@@ -27,6 +27,12 @@ def pack_key(producer: int, index: int, sequence: int) -> bytes:
     return _KEY.pack(producer, index, sequence)
 
 
+def unpack_key(key: bytes) -> tuple[int, int, int]:
+    """What `pack_key` packed: producer, index and sequence."""
+    producer, index, sequence = _KEY.unpack(key)
+    return producer, index, sequence
+
+
 def parse_keys(raw: bytes | memoryview) -> NDArray[Any]:
     """Keys laid end to end -> KEY_DTYPE (n,), without a copy; ValueError where a key is cut off."""
     if len(raw) % KEY_BYTES:

@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
         from lifelog.consumer.serve import hand_over
         from lifelog.node.topics import create_topic
 
-        create_topic(json.loads((args.directory / "spec.json").read_text("utf-8")))
+        spec = json.loads((args.directory / "spec.json").read_text("utf-8"))
+        assignments = dict(enumerate(spec["replica_assignment"]))
+        create_topic(spec["bootstrap_servers"], spec["topic"], {"assignments": assignments})
         hand_over(args.directory, args.session, args.bundles, args.jars)
     elif args.action == "produce":
         options = ["--bundles", str(args.bundles), "--host", args.host]
@@ -72,7 +74,7 @@ def _sweep(runs: Path, host: str) -> None:
         spec = read_json(directory / "spec.json")
         if spec is not None:
             try:
-                delete_topic(spec)
+                delete_topic(spec["bootstrap_servers"], spec["topic"])
             except UserError as error:
                 print(f"topic {spec['topic']} may be left: {error}")
         shutil.rmtree(directory)

@@ -19,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     from lifelog.node import topics
 
     spec = json.loads((args.directory / "spec.json").read_text("utf-8"))
-    topics.delete_topic(spec)
+    topics.delete_topic(spec["bootstrap_servers"], spec["topic"])
     return 0

@@ -98,8 +98,8 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
 def installed_properties() -> set[str]:
     """Names of the properties that spark-defaults.conf of $SPARK_CONF_DIR sets; none without it."""
     directory = os.environ.get("SPARK_CONF_DIR")
-    file = Path(directory or "/nonexistent") / "spark-defaults.conf"
-    if not file.exists():
+    file = Path(directory, "spark-defaults.conf") if directory else None
+    if file is None or not file.exists():
         return set()
     lines = (line.strip() for line in file.read_text("utf-8").splitlines())
     return {

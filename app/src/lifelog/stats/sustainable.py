@@ -80,9 +80,10 @@ def judge_trial(
     """Whether a paced load of `rate` images/s was carried.
 
     `lag`: (seconds, images waiting) at micro-batch completions while the load lasted, which ended at
-    `end_s` of the same clock. `completed` and `offered`: images over one and the same time, between two completions. `p99_ms`: None where
-    it is not supported; `limit_ms`: None where no latency is asked for. `drained`: the lag was gone
-    in time after the producers stopped. ValueError where nothing was offered.
+    `end_s` of the same clock. `completed` and `offered`: images over one and the same time, between
+    two completions. `p99_ms`: None where it is not supported; `limit_ms`: None where no latency is
+    asked for. `drained`: the lag was gone in time after the producers stopped. ValueError where
+    nothing was offered.
     """
     if rate <= 0 or offered <= 0:
         raise ValueError(f"a trial offers something, not {offered:g} images at {rate:g} images/s")
