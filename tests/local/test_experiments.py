@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
 import pytest
 from cluster import Testbed
+
+from lifelog.node.topics import create_topic, delete_topic
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -76,6 +79,16 @@ def test_nothing_of_a_run_stays_on_the_nodes(quick: Testbed) -> None:
     assert not [p for p in quick.state.rglob("runs/*") if "control" not in p.parts]
     commands = [" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
     assert not [c for c in commands if str(quick.state) in c and "lifelog" in c and "runs/" in c]
+
+
+def test_hosts_that_sweep_up_at_once_may_delete_the_same_topic(testbed: Testbed) -> None:
+    servers = ["127.0.30.11:9092", "127.0.30.12:9092"]
+    for number in range(10):
+        topic = f"swept-{number}"
+        create_topic(servers, topic, {"num_partitions": 8, "replication_factor": 2})
+        with ThreadPoolExecutor(3) as hosts:
+            for done in [hosts.submit(delete_topic, servers, topic) for _ in range(3)]:
+                done.result(60)
 
 
 def test_no_socket_of_ours_listens_on_a_wildcard_address(quick: Testbed) -> None:

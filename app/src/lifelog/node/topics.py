@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lifelog.errors import UserError
@@ -51,14 +51,13 @@ def create_topic(servers: list[str], topic: str, layout: dict[str, Any]) -> None
 
 
 def delete_topic(servers: list[str], topic: str) -> None:
-    """Delete a topic; one that is not there is no error."""
-    from kafka.errors import UnknownTopicOrPartitionError
+    """Delete a topic; one that is not there, or that another deletes just now, is no error."""
+    from kafka.errors import UnknownTopicIdError, UnknownTopicOrPartitionError
 
-    with admin(servers) as client:
-        try:
-            client.delete_topics([topic], timeout_ms=TIMEOUT_MS)
-        except UnknownTopicOrPartitionError:
-            return
+    # The hosts of an interrupted run sweep up at once: the second is told that the id is gone.
+    gone = suppress(UnknownTopicOrPartitionError, UnknownTopicIdError)
+    with admin(servers) as client, gone:
+        client.delete_topics([topic], timeout_ms=TIMEOUT_MS)
 
 
 def leaders(servers: list[str], topic: str) -> list[int]:
