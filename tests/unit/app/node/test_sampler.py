@@ -27,7 +27,13 @@ BUSY = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: 
 def start(directory: Path, limit_s: float = 60, *options: str) -> psutil.Process:
     """Start a sampler in the background as a playbook does."""
     arguments = ["--interface-of", "127.0.0.1", "--limit", str(limit_s)]
-    arguments += ["--installed-in", str(directory.parent), "/opt/lifelog", "--project", "/home/u/testbed"]
+    arguments += [
+        "--installed-in",
+        str(directory.parent),
+        "/opt/lifelog",
+        "--project",
+        "/home/u/testbed",
+    ]
     assert cli.main(["job", "sample", str(directory), *arguments, *options]) == 0
     pid = running(directory, "sampler")
     assert pid is not None
