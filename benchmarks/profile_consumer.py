@@ -121,11 +121,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of sampling")
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--page", type=Path, help="Markdown page whose markers get the table")
+    parser.add_argument("--keep", type=Path, help="directory in which the stacks of the run stay")
     args = parser.parse_args(argv)
+    if args.keep and not args.keep.is_dir():
+        parser.error(f"--keep {args.keep}: there is no such directory")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lifelog-profile-") as work:
         try:
-            return run(args, Path(work).resolve())
+            return run(args, (args.keep or Path(work)).resolve())
         except UserError as error:
             print(f"profile_consumer: {error}", file=sys.stderr)
             return 2

@@ -57,12 +57,12 @@ PYTHON_PARTS = (
 def parse(lines: Iterable[str]) -> Counter[tuple[str, ...]]:
     """Samples by stack, outermost frame first, of the collapsed form `frame;frame;... COUNT`.
 
-    ValueError where a line has another form.
+    A stack that could not be read is empty. ValueError where a line has another form.
     """
     found: Counter[tuple[str, ...]] = Counter()
     for line in lines:
         stack, _, count = line.rstrip("\n").rpartition(" ")
-        if not stack or not count.isdecimal():
+        if not count.isdecimal():
             raise ValueError(f"no collapsed stack: {line!r}")
         found[tuple(stack.split(";"))] += int(count)
     return found

@@ -43,7 +43,11 @@ def roles_of(pid: int) -> Roles:
     """Who is who below a process."""
     found: dict[str, list[psutil.Process]] = {"executors": [], "workers": [], "drivers": []}
     for process in psutil.Process(pid).children(recursive=True):
-        words = " ".join(process.cmdline())
+        try:
+            words = " ".join(process.cmdline())
+        except psutil.Error:
+            # It has ended.
+            continue
         if SPARK_WORKERS in words:
             found["executors"].append(process)
         elif (
@@ -98,7 +102,7 @@ def profile(
                 command = [
                     str(pyspy), "record", "--pid", str(process.pid), "--duration", f"{seconds:.0f}",
                     "--rate", str(1000 // SAMPLE_EVERY_MS), "--format", "raw", "--function",
-                    "--nonblocking", "--output", str(file),
+                    "--output", str(file),
                 ]  # fmt: skip
             else:
                 command = [
