@@ -39,6 +39,7 @@ def spec_of(task: Task) -> dict[str, Any]:
         "topic": task.topic,
         "bootstrap_servers": task.servers.split(","),
         "dataset_file": Path(task.dataset_file).name,
+        "dataset": {"image_bytes": load_dataset_bundle(Path(task.dataset_file)).images[0].nbytes},
         "model_file": Path(task.model_file).name,
         "master_url": f"local-cluster[{task.cores},1,{WORKER_MB}]",
         "driver_address": "127.0.0.1",

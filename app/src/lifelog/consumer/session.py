@@ -22,9 +22,11 @@ SOURCE_OPTIONS = {
 }
 # An executor may keep a consumer for each partition, each with what it fetched last, as bytes and as
 # records. So all of that is a share of its heap: 16 partitions of 8 MiB ran 700 MB out of memory.
-MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 8 << 20, 256 << 10
+MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 16 << 20, 256 << 10
 FETCH_SHARE = 1 / 8
-ARROW_BATCH_IMAGES = 10_000
+ARROW_BATCH_IMAGES, ARROW_BATCH_BYTES = 10_000, 32 << 20
+# Spark's own default bound.
+SPARK_ARROW_BATCH_BYTES = 64 << 20
 _SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
 
 
@@ -41,9 +43,10 @@ def work_of(spec: dict[str, Any], bundles: Path) -> Work:
     )
 
 
-def arrow_batch_records(images_per_call: int, images_per_record: int) -> int:
-    """Records per Arrow batch: whole calls, about ARROW_BATCH_IMAGES images."""
-    calls = max(1, ARROW_BATCH_IMAGES // (images_per_call * images_per_record))
+def arrow_batch_records(images_per_call: int, images_per_record: int, image_bytes: int) -> int:
+    """Records per Arrow batch: whole calls, about ARROW_BATCH_IMAGES images or ARROW_BATCH_BYTES."""
+    images = min(ARROW_BATCH_IMAGES, ARROW_BATCH_BYTES // image_bytes)
+    calls = max(1, images // (images_per_call * images_per_record))
     return calls * images_per_call
 
 
@@ -59,7 +62,10 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
     `installed`: properties that this node's spark-defaults.conf sets. They are stronger than our
     tuning, but not than what the run is about; the experiment's own are stronger than both.
     """
-    settings = spec["settings"]
+    settings, image_bytes = spec["settings"], spec["dataset"]["image_bytes"]
+    records = arrow_batch_records(
+        settings["images_per_call"], settings["images_per_record"], image_bytes
+    )
     tuned = {
         # The driver plans a few queries a second: compiling it a second time never pays.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -72,12 +78,13 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
         "spark.locality.wait": "0s",
         "spark.ui.enabled": "false",
         "spark.python.worker.reuse": "true",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(
-            arrow_batch_records(settings["images_per_call"], settings["images_per_record"])
-        ),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(records),
         "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
         "spark.sql.streaming.metricsEnabled": "false",
     }
+    if records * settings["images_per_record"] * image_bytes <= SPARK_ARROW_BATCH_BYTES:
+        # The records are bound enough: Spark would add up the sizes of all vectors at each record.
+        tuned["spark.sql.execution.arrow.maxBytesPerBatch"] = str((1 << 31) - 1)
     one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     tuned |= {f"spark.executorEnv.{name}": "1" for name in one_thread}
     decided = {

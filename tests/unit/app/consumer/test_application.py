@@ -24,6 +24,7 @@ def spec(repetition: int = 1, **settings: Any) -> dict[str, Any]:
         "repetition": repetition,
         "settings": Settings.model_validate(settings).model_dump(),
         "dataset_file": "d.npz",
+        "dataset": {"image_bytes": 784},
         "model_file": "m.npz",
         "driver_address": "127.0.0.1",
         "driver_memory_mb": 512,
@@ -172,9 +173,34 @@ def test_the_inventory_is_stronger_than_our_tuning_and_the_experiment_than_both(
 
 @pytest.mark.parametrize(
     ("partitions", "executor_memory_mb", "fetched"),
-    [(4, 700, 8 << 20), (16, 700, 5_734_400), (32, 4000, 8 << 20), (1000, 700, 256 << 10)],
+    [(4, 700, 16 << 20), (16, 700, 5_734_400), (32, 4000, 16_384_000), (1000, 700, 256 << 10)],
 )
 def test_what_the_consumers_of_all_partitions_fetch_fits_the_executor(
     partitions: int, executor_memory_mb: int, fetched: int
 ) -> None:
     assert partition_fetch_bytes(partitions, executor_memory_mb) == fetched
+
+
+@pytest.mark.parametrize(
+    ("settings", "image_bytes", "records"),
+    [
+        ({}, 784, 10_000),
+        ({"images_per_record": 20}, 784, 500),
+        ({"images_per_call": 1000}, 784, 10_000),
+        ({}, 27_648, 1_200),
+        # One call at least.
+        ({}, 600_000, 100),
+    ],
+)
+def test_arrow_batches_hold_whole_calls_of_bounded_size(
+    settings: dict[str, Any], image_bytes: int, records: int
+) -> None:
+    one = spec(**settings) | {"dataset": {"image_bytes": image_bytes}}
+    found = spark_conf(one, JARS)
+    assert found["spark.sql.execution.arrow.maxRecordsPerBatch"] == str(records)
+    assert "spark.sql.execution.arrow.maxBytesPerBatch" in found
+
+
+def test_spark_bounds_the_bytes_of_arrow_batches_that_one_call_makes_large() -> None:
+    large = spec(images_per_call=1000) | {"dataset": {"image_bytes": 600_000}}
+    assert "spark.sql.execution.arrow.maxBytesPerBatch" not in spark_conf(large, JARS)
