@@ -82,7 +82,7 @@ class Calibration:
             low, high = self.covered["workers"]
             if not low <= len(layout.workers) <= high:
                 span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-                found.append(f"{len(layout.workers)} workers (calibrated: {span})")
+                found.append(f"workers {len(layout.workers)} (calibrated: {span})")
         return found
 
 

@@ -19,11 +19,17 @@ from lifelog.capacity.parts import PER_HOST, PER_MACHINE, Cost, Parts
 # Nothing here carries more; a ceiling above is none.
 MOST_IMAGES_PER_S = 1e9
 _STEPS = 40
+DRIVER = "the driver, which plans and collects alone"
+SETTING = "batch_cap_s / trigger_ms, a setting"
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The most images/s that a resource allows; `kind` is one of KINDS."""
+    """The most images/s that a resource allows.
+
+    `kind`: producers, processor, link into, link out of, slots, driver, setting (no capacity: rule
+    V6), or load (what is offered).
+    """
 
     resource: str
     kind: str
@@ -53,6 +59,18 @@ class Prediction:
         if len(self.ceilings) < 2:
             return None
         return self.ceilings[1].images_per_s / self.ceilings[0].images_per_s - 1
+
+
+def producers_name(count: int) -> str:
+    """The producers as a resource."""
+    return "1 producer process" if count == 1 else f"{count} producer processes"
+
+
+def slots_name(tasks: float, slots: int) -> str:
+    """The slots as a resource; fewer tasks than slots are the partitions' fault."""
+    if tasks < slots:
+        return f"{tasks:.0f} partition{'' if tasks == 1 else 's'}, one task each, for {slots} slots"
+    return f"{slots} task slots"
 
 
 def bare_images_per_s(parts: Parts, load: Load, slots: int) -> float:
@@ -160,7 +178,7 @@ class System:
                 moving = {**rates(load, x, self.interval(x)), "idle": 0.0}
                 return self._producers(moving) / len(layout.producers)
 
-            found.append(Ceiling(_many("producer process", len(layout.producers)), "producers",
+            found.append(Ceiling(producers_name(len(layout.producers)), "producers",
                                  most_rate(lambda x: each_producer(x) <= 1)))  # fmt: skip
         for at, machine in enumerate(layout.machines):
             found.append(Ceiling(f"processor of {machine.name}", "processor",
@@ -193,21 +211,14 @@ class System:
             # Uncapped: the longer a micro-batch, the smaller the share of what each costs anyway.
             cap = 1e3 * bare_images_per_s(self.parts, load, self.layout.slots)
         tasks = load.tasks(cap)
-        slots = self.layout.slots
-        slot = f"{slots} task slots"
-        if tasks < slots:
-            slot = f"{tasks:.0f} partitions, one task each, for {slots} slots"
+        slot = slots_name(tasks, self.layout.slots)
         busy = self.parts.pause.seconds(tasks) + self.slot_seconds(cap)
         driver = self.driver_seconds(cap)
         found = [Ceiling(slot, "slots", cap / busy)] if busy > 0 else []
         if driver > 0:
-            found.append(
-                Ceiling("the driver, which plans and collects alone", "driver", cap / driver)
-            )
+            found.append(Ceiling(DRIVER, "driver", cap / driver))
         if math.isfinite(self.cap):
-            found.append(
-                Ceiling("batch_cap_s / trigger_ms, a setting", "setting", cap / load.trigger_s)
-            )
+            found.append(Ceiling(SETTING, "setting", cap / load.trigger_s))
         return found
 
     def driver_seconds(self, images: float) -> float:
@@ -250,7 +261,3 @@ def predict(parts: Parts, load: Load, layout: Layout, correction: float = 1.0) -
     names = [machine.name for machine in layout.machines]
     cores = {name: system.cores(at, bare) for at, name in enumerate(names)} if rate > 0 else {}
     return Prediction(rate, tuple(ceilings), cores, system.interval(bare) if rate > 0 else math.inf)
-
-
-def _many(what: str, count: int) -> str:
-    return f"1 {what}" if count == 1 else f"{count} {what}es"

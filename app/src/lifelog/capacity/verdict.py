@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lifelog.capacity.ceilings import Prediction
+from lifelog.capacity.load import Load
 
 # Our own choices. A resource counts as the bottleneck from this share of its capacity on, and two
 # ceilings nearer to each other than this are not told apart.
 BUSY_SHARE = 0.9
 NEAR = 0.15
+MOST_LAG_S = 2.0
 NOT_BUSY = "no resource was busy for {:.0%} of its capacity: the busiest was {} with {:.0%}"
 
 
@@ -68,8 +70,28 @@ def contradictions(found: Prediction, seen: Sequence[Utilisation]) -> list[str]:
 
 
 def unchecked(found: Prediction, seen: Sequence[Utilisation]) -> str:
-    """Why measurement can say nothing of the binding resource; empty where it can."""
+    """Why measurement can say nothing of the binding resource; empty where it can, or where none binds."""
+    if found.binding.kind == "load":
+        return ""
     own = next((u for u in seen if u.resource == found.binding.resource), None)
     if own is None:
         return f"{found.binding.resource}: its utilisation is not measured"
     return "" if own.share is not None else f"{own.resource}: {own.detail}"
+
+
+def lagging(
+    found: Prediction, lag_records: float | None, load: Load, images_per_s: float
+) -> list[str]:
+    """Followers that fell behind speak against any resource but brokers' processors and links.
+
+    `lag_records`: the most that one was behind; as much as MOST_LAG_S of the load is harmless.
+    """
+    if lag_records is None or load.replication == 1:
+        return []
+    seconds = lag_records * load.images_per_record / images_per_s
+    if seconds <= MOST_LAG_S or found.binding.kind in ("processor", "link into", "link out of"):
+        return []
+    return [
+        f"a follower was {lag_records:,.0f} records behind, {seconds:.1f} s of the load, and the model "
+        f"says that {found.binding.resource} binds, not a broker's processor or link"
+    ]

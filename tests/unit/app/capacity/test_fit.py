@@ -104,7 +104,7 @@ def test_extrapolation_is_named() -> None:
         "compression gzip (calibrated: none)",
     ]
     wide = replace(one_machine(LOAD), workers=(0,) * 4)
-    assert found.extrapolated(LOAD, wide) == ["4 workers (calibrated: 2)"]
+    assert found.extrapolated(LOAD, wide) == ["workers 4 (calibrated: 2)"]
 
 
 def test_least_squares_are_relative_and_never_negative() -> None:
