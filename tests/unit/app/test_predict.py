@@ -35,7 +35,7 @@ def test_a_wish_is_answered(
     assert "200,000 images/s, with 97.5 % confidence: " in printed
     assert "task slots" in printed
     assert "extrapolated: " in printed
-    assert "(calibrated: 2)" in printed
+    assert "producers 12 (calibrated: 4)" in printed
     assert plot.read_text().startswith("<svg ")
 
 

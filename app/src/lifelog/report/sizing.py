@@ -38,8 +38,8 @@ def show(found: Plan, known: Known, nodes: Nodes) -> None:
     console.width = min(console.width, MOST_WIDTH)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in HEADINGS:
-        text = heading == "binds"
-        table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
+        words = heading == "binds"
+        table.add_column(heading, justify="left" if words else "right", no_wrap=not words)
     for step in _some(found.steps):
         table.add_row(*(_cells(step) if step is not None else ["..."] * len(HEADINGS)))
     console.print(table)
