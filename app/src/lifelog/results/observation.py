@@ -26,7 +26,9 @@ def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
         consumer = _json(directory / "consumer/consumer.json")
         cluster = _json(directory / "cluster.json")
         bare = sum(float(row["images_per_s"]) for row in consumer["calibration"])
-        layout = layout_of(spec, cluster, run["provenance"].get("hosts") or {})
+        metrics = run.get("node_metrics") or {}
+        usable = {host: own["cores"] for host, own in metrics.items() if own.get("cores")}
+        layout = layout_of(spec, cluster, run["provenance"].get("hosts") or {}, usable)
         load = load_of(run["settings"], int(spec["dataset"]["image_bytes"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         return f"its raw files cannot be used ({type(error).__name__}: {error})"
@@ -49,12 +51,15 @@ def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
 
 
 def layout_of(
-    spec: Mapping[str, Any], cluster: Mapping[str, Any], hosts: Mapping[str, Any]
+    spec: Mapping[str, Any],
+    cluster: Mapping[str, Any],
+    hosts: Mapping[str, Any],
+    usable_cores: Mapping[str, float],
 ) -> Layout:
     """Where a run's parts lived; hosts of one machine id are one machine.
 
-    `spec`, `cluster`: spec.json and cluster.json. `hosts`: facts by host. KeyError where a host of the
-    run has none.
+    `spec`, `cluster`: spec.json and cluster.json. `hosts`: facts by host. `usable_cores`: by sampled
+    host, where a machine may use fewer than it has. KeyError where a host of the run has no facts.
     """
     groups = machine_groups(hosts)
     index = {host: at for at, group in enumerate(groups.values()) for host in group}
@@ -63,7 +68,8 @@ def layout_of(
         facts = hosts[group[0]]
         speed = (facts.get("link") or {}).get("speed_mbit_s")
         link = float(speed) * 1e6 / 8 if speed else None
-        machines.append(Machine(name, float(facts["cores"]), link))
+        cores = next((usable_cores[host] for host in group if host in usable_cores), facts["cores"])
+        machines.append(Machine(name, float(cores), link))
     brokers = {own["node_id"]: index[own["host"]] for own in spec["brokers"]}
     by_address = {own["address"]: own["host"] for own in cluster["workers"]}
     used = spec["worker_addresses"][: spec["workers"]]
