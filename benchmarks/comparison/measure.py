@@ -145,6 +145,12 @@ class Bench:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.work))
 
 
+def _task(bench: Bench, peer: Peer, directory: Path) -> Task:
+    spark = {key: value for key, value in peer.settings.items() if key.startswith("spark.")}
+    source = {key: value for key, value in peer.settings.items() if key not in spark}
+    return replace(bench.task, directory=str(directory), spark_conf=spark, source_options=source)
+
+
 def _figures(run: Run, bench: Bench) -> tuple[Any, dict[str, Any]]:
     """Rows of a run that has ended, and what is judged of them."""
     rows = read_rows(run.directory)
@@ -162,7 +168,7 @@ def _figures(run: Run, bench: Bench) -> tuple[Any, dict[str, Any]]:
 def saturated(peer: Peer, bench: Bench) -> dict[str, Any]:
     """Figures of a peer that reads the filled topic from its beginning; PeerError where it fails."""
     directory = bench.directory(f"{peer.name}-saturated")
-    task = replace(bench.task, directory=str(directory))
+    task = _task(bench, peer, directory)
     with Run(peer, task) as run:
         if peer.ends:
             timeout_s = START_TIMEOUT_S + 10 * bench.longest_s
@@ -205,7 +211,7 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
     directory = bench.directory(f"{peer.name}-paced")
     topic = f"{brokers.PREFIX}-{directory.name}"
     count = int(rate * bench.task.paced_s)
-    task = replace(bench.task, directory=str(directory), topic=topic, mode="paced", images=count)
+    task = replace(_task(bench, peer, directory), topic=topic, mode="paced", images=count)
     warm = 0 if peer.warms_itself else int(rate * PACED_WARMUP_S)
     servers = task.servers.split(",")
     create_topic(servers, topic, brokers.layout(task.partitions))

@@ -7,24 +7,23 @@ from pathlib import Path
 
 from lifelog.errors import UserError
 
-BEGIN, END = "<!-- peers -->", "<!-- /peers -->"
 
-
-def fill(page: str, text: str) -> str:
-    """The page with `text` in place of what stands between its markers.
+def fill(page: str, name: str, text: str) -> str:
+    """The page with `text` in place of what stands between the markers of `name`.
 
     UserError where it does not have both, in this order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"the page needs the lines {BEGIN} and {END}, in this order")
-    return f"{before}{BEGIN}\n{text.strip()}\n{END}{after}"
+        raise UserError(f"the page needs the lines {first} and {last}, in this order")
+    return f"{before}{first}\n{text.strip()}\n{last}{after}"
 
 
-def write_page(page: Path, text: str) -> None:
+def write_page(page: Path, name: str, text: str) -> None:
     """Fill the page's file, whole or not at all; UserError as `fill`."""
-    filled = fill(page.read_text("utf-8"), text)
+    filled = fill(page.read_text("utf-8"), name, text)
     temporary = page.with_name(f".{page.name}.{os.getpid()}")
     temporary.write_text(filled, encoding="utf-8")
     temporary.replace(page)

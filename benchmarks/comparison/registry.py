@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from lifelog.errors import UserError
 
 SPARK_WORKERS = "CoarseGrainedExecutorBackend"
 FLINK_WORKERS = "TaskManagerRunner"
@@ -15,6 +18,7 @@ class Peer:
     `script`: in `benchmarks/peers/`. `environment`: of `comparison.environments`. `worker_mark`:
     see `comparison.tree.Tree`. `packages`: whose versions are kept. `ends`: it ends by itself when
     all images are done, and its rows come only then. `warms_itself`: it feeds its own warm-up.
+    `settings`: Spark properties and options of the Kafka source over the testbed's own.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Peer:
     has_topic: bool = True
     ends: bool = False
     warms_itself: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 BARE = "bare"
@@ -58,3 +63,20 @@ PEERS = {
         ),
     )
 }  # fmt: skip
+
+
+def add_variants(texts: Iterable[str]) -> list[str]:
+    """Add the testbed with other settings, of texts NAME:KEY=VALUE, to PEERS; returns the names.
+
+    A name that comes again has all its settings. UserError where a text has another form.
+    """
+    added: dict[str, Peer] = {}
+    for text in texts:
+        name, _, setting = text.partition(":")
+        key, equals, value = setting.partition("=")
+        if not name or not key or not equals or name in PEERS:
+            raise UserError(f"--variant {text}: give NAME:KEY=VALUE, with a name that is no peer's")
+        ours = added.get(name, replace(PEERS[OURS], name=name, title=f"this testbed, {name}"))
+        added[name] = replace(ours, settings={**ours.settings, key: value})
+    PEERS.update(added)
+    return list(added)

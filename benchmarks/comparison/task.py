@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -32,6 +32,9 @@ class Task:
     connector: str
     flink_jar: str
     directory: str
+    # Of the testbed's own consumer, over its defaults.
+    spark_conf: dict[str, str] = field(default_factory=dict)
+    source_options: dict[str, str] = field(default_factory=dict)
 
     @property
     def group(self) -> str:

@@ -63,8 +63,11 @@ def spec_of(task: Task) -> dict[str, Any]:
             # Of the producer that feeds its warm-up.
             "producer_batch_bytes": 131072,
             "linger_ms": 5,
-            "source_options": {},
-            "spark_conf": {"spark.local.dir": str(Path(task.directory) / "local")},
+            "source_options": task.source_options,
+            "spark_conf": {
+                "spark.local.dir": str(Path(task.directory) / "local"),
+                **task.spark_conf,
+            },
         },
     }
 

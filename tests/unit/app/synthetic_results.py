@@ -115,6 +115,9 @@ def _metrics(number: int, rate: float) -> dict[str, Any]:
         "mean_network_out_mbit_per_s": rate * 0.012 / (1 + number),
         "mean_disk_read_mbyte_per_s": 0.4, "mean_disk_write_mbyte_per_s": 12.0 / (1 + number),
         "largest_replica_lag_records": 40 if number < 2 else None, "faults": [],
+        "component_cores": {"broker": 0.6 * busy, "producer": 0.25 * busy, "kernel": 0.1}
+        if number < 2 else {"executor": 0.3 * busy, "python_worker": 0.6 * busy, "kernel": 0.1},
+        "foreign_share": 0.01,
         "absent_because": {} if number < 2 else {"largest_replica_lag_records": "not a broker"},
     }  # fmt: skip
 

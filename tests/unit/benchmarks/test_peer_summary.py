@@ -11,7 +11,7 @@ import pytest
 from comparison.environments import PEERS_DIRECTORY, cache, without_paths
 from comparison.figure import shares
 from comparison.page import fill
-from comparison.registry import PEERS
+from comparison.registry import OURS, PEERS, add_variants
 from comparison.summary import missing, ratios, rotated, summarise, table
 from lifelog.errors import UserError
 
@@ -81,11 +81,11 @@ def test_figure_shows_each_peer_but_bare() -> None:
 
 def test_page_keeps_what_is_outside_the_markers() -> None:
     page = "before\n<!-- peers -->\nold\n<!-- /peers -->\nafter\n"
-    filled = fill(page, "new\n")
+    filled = fill(page, "peers", "new\n")
     assert filled == "before\n<!-- peers -->\nnew\n<!-- /peers -->\nafter\n"
-    assert fill(filled, "new") == filled
+    assert fill(filled, "peers", "new") == filled
     with pytest.raises(UserError, match="needs the lines"):
-        fill("<!-- /peers --> <!-- peers -->", "new")
+        fill("<!-- /peers --> <!-- peers -->", "peers", "new")
 
 
 def test_every_peer_has_its_script_and_environment() -> None:
@@ -123,3 +123,18 @@ def test_a_bad_option_is_one_sentence_and_status_2(
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
+
+
+def test_a_variant_is_the_testbed_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comparison.registry.PEERS", known := dict(PEERS))
+    options = ["c1:spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1", "c1:a=b", "x:c=d=e"]
+    assert add_variants(options) == ["c1", "x"]
+    assert known["c1"].settings == {
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "a": "b",
+    }
+    assert known["x"].settings == {"c": "d=e"}
+    assert known["x"].script == PEERS[OURS].script
+    for bad in ("c1", "c2:a", ":a=b", "bare:a=b", "c2:=b"):
+        with pytest.raises(UserError, match=r"give NAME:KEY=VALUE"):
+            add_variants([bad])

@@ -22,6 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=float, required=True, metavar="SECONDS", help="end then, whatever happens"
     )
     parser.add_argument(
+        "--installed-in",
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="directories of this testbed on the machine: by them its processes are known",
+    )
+    parser.add_argument(
+        "--project",
+        required=True,
+        metavar="DIR",
+        help="directory of the playbooks, by which they are known where they run on this machine",
+    )
+    parser.add_argument(
         "--replica-lag",
         action="store_true",
         help="also record how far the followers of the topic in spec.json are behind",
@@ -32,16 +45,21 @@ def options(args: argparse.Namespace) -> list[str]:
     """The arguments once more, for the process in the background."""
     lag = ["--replica-lag"] if args.replica_lag else []
     limits = ["--interface-of", args.interface_of, "--limit", str(args.limit)]
-    return [str(args.directory), *limits, *lag]
+    testbed = ["--installed-in", *args.installed_in, "--project", args.project]
+    return [str(args.directory), *limits, *testbed, *lag]
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     import os
 
+    from lifelog.node.components import Testbed
     from lifelog.node.sampler import NICENESS, sample_machine
 
     os.nice(NICENESS)
-    reason = sample_machine(args.directory, args.interface_of, args.limit, args.replica_lag)
+    testbed = Testbed(args.installed_in, args.project)
+    reason = sample_machine(
+        args.directory, args.interface_of, args.limit, args.replica_lag, testbed
+    )
     print(f"ended: {reason}")
     return 0

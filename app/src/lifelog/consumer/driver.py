@@ -17,6 +17,7 @@ import pyarrow as pa
 from lifelog.bundle import load_dataset_bundle
 from lifelog.consumer.application import Application
 from lifelog.consumer.lag import LagMeter
+from lifelog.consumer.progress import progress_listener
 from lifelog.consumer.session import provenance, start_query, work_of
 from lifelog.consumer.warmup import warm_up
 from lifelog.consumer.worker import CALL_SCHEMA
@@ -120,29 +121,6 @@ class Results:
         self._writer.close()
 
 
-def _listener(directory: Path, lag: LagMeter) -> Any:
-    from pyspark.sql.streaming.listener import StreamingQueryListener
-
-    class Progress(StreamingQueryListener):
-        def onQueryStarted(self, event: Any) -> None:
-            """Nothing to note."""
-
-        def onQueryProgress(self, event: Any) -> None:
-            progress = json.loads(event.progress.json)
-            append_line(directory / "progress.jsonl", progress)
-            end = progress["sources"][0].get("endOffset")
-            if end:
-                lag.processed(end)
-
-        def onQueryIdle(self, event: Any) -> None:
-            """Nothing to note."""
-
-        def onQueryTerminated(self, event: Any) -> None:
-            """The driver asks the query itself."""
-
-    return Progress()
-
-
 class Consumer:
     """One run of the consumer in its run directory."""
 
@@ -191,7 +169,14 @@ class Consumer:
         self.stage("load")
         results = Results(self.output)
         lag = LagMeter(spec["bootstrap_servers"], spec["topic"], settings["partitions"])
-        listener = _listener(self.output, lag)
+
+        def on_progress(text: str) -> None:
+            progress = json.loads(text)
+            append_line(self.output / "progress.jsonl", progress)
+            if end := progress["sources"][0].get("endOffset"):
+                lag.processed(end)
+
+        listener = progress_listener(session, on_progress)
         session.streams.addListener(listener)
         query = start_query(
             session,

@@ -20,9 +20,9 @@ _PRODUCER_RECORDS_PER_S = 42_000
 _PRODUCER_BYTES_PER_S = 118e6
 _NODE_BYTES_PER_S = 125e6
 _RECORD_OVERHEAD_BYTES = 40
-# Our own choices, from runs on a laptop. What a run takes beside sending and draining: Ansible's
-# steps, warming up, and the start of Spark's application where it shares none.
-_OVERHEAD_S = 60.0
+# Our own choices, from runs on a laptop. What a run takes beside warming up, sending and draining:
+# Ansible's steps, and the start of Spark's application where it shares none.
+_OVERHEAD_S = 45.0
 # What an earlier run's own stages leave out: Ansible's steps before and after.
 _AROUND_STAGES_S = 20.0
 # Images/s where nothing is known, and the share of the sending time that the drain takes then.

@@ -124,8 +124,9 @@ class Settings(Strict):
         gt=0,
         description="no micro-batch holds more than so many seconds of the expected capacity",
     )
+    # Of 20 s that follow a warm-up of 5 s, the JVMs' compilers took a quarter on two cores.
     warmup_s: float = Field(
-        5.0, ge=0, description="least warm-up of the executors before the first counted image"
+        20.0, ge=0, description="least warm-up of the executors before the first counted image"
     )
     drain_timeout_s: float | None = Field(
         None,

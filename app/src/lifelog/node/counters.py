@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-Reader = Callable[[], dict[str, float | int]]
+# A figure is a number, or an object of numbers.
+Reader = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,6 @@ def sources(address: str, root: Path = Path("/")) -> list[Source]:
         return [
             *_machine_cpu(),
             _machine_throttling(root),
-            _foreign(),
             _machine_memory(),
             _machine_disk(),
             _network(address),
@@ -73,7 +73,6 @@ def sources(address: str, root: Path = Path("/")) -> list[Source]:
         Source({"steal_s": "s, cumulative"}, "", absent_because=host),
         # Its quota is no disturbance: it says how large this machine is.
         Source(_THROTTLE_UNITS, "", absent_because=host),
-        _foreign(),
         _group_memory(root / "sys/fs/cgroup"),
         Source(_DISK_UNITS, "", absent_because=host),
         _network(address),
@@ -116,12 +115,6 @@ def _machine_throttling(root: Path) -> Source:
         return {"throttled_s": max(_number(file) for file in files) / 1000}
 
     return Source(_THROTTLE_UNITS, f"{cpus}/cpu*/thermal_throttle", slowed)
-
-
-def _foreign() -> Source:
-    """Load that is not ours. Naming the owner of each second's work would itself be load."""
-    reason = "the sampler cannot tell whose processor time it is"
-    return Source({"foreign_s": "s of processor time, cumulative"}, "", absent_because=reason)
 
 
 def _machine_memory() -> Source:

@@ -2,7 +2,7 @@
 
 The first line says what is measured, in which unit and from where; a figure that this machine does
 not have is null, and the first line says why. Counters (`cpu_s`, bytes) are cumulative from an
-instant before the run: only their differences mean anything.
+instant before the run, or from the first sample: only their differences mean anything.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 
 import psutil
 
+from lifelog.node.components import Testbed
 from lifelog.node.counters import container_kind, interface_of, sources, usable_cores
 from lifelog.node.jobs import LEASE_S, lease_left_s, running
+from lifelog.node.processtimes import component_sources
 from lifelog.node.replicalag import LAG_FIELDS, ReplicaLag
 
 METRICS_FILE = "metrics.jsonl"
@@ -26,15 +28,22 @@ NICENESS = 5
 
 
 def sample_machine(
-    directory: Path, address: str, limit_s: float, replica_lag: bool, root: Path = Path("/")
+    directory: Path,
+    address: str,
+    limit_s: float,
+    replica_lag: bool,
+    testbed: Testbed,
+    root: Path = Path("/"),
 ) -> str:
     """Write a line each second until told to end; returns why it ended.
 
     That is when the lease of `directory` runs out or is ended, the directory disappears, a file
     `sampled` appears there, or after `limit_s` seconds. `replica_lag`: also that of the topic in the
-    directory's spec.json.
+    directory's spec.json. `testbed`: whose processes are told apart from all others.
     """
     own = sources(address, root)
+    (cpu,) = (source for source in own if "cpu_s" in source.units)
+    own += component_sources(testbed, cpu, root)
     cores = usable_cores(root)
     lag = None
     lag_absent: str | None = "another machine records it"

@@ -7,7 +7,9 @@ sent, and which of them were not acknowledged.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +124,7 @@ def scheduled_images(load: Load, sent: Sent) -> int:
 
 def produce(spec: dict[str, Any], own: dict[str, Any], directory: str, bundles: str) -> None:
     """Body of one producer process; writes `producer-ID.json` whatever happens."""
+    end_with_parent()
     run = Path(directory)
     producer = int(own["id"])
     report_file = run / f"producer-{producer}.json"
@@ -132,6 +135,22 @@ def produce(spec: dict[str, Any], own: dict[str, Any], directory: str, bundles: 
         write_json(report_file, {"producer": producer, "error": f"{type(error).__name__}: {error}"})
         raise
     write_json(report_file, report)
+
+
+def end_with_parent() -> None:
+    """End this process when its parent has ended: killed, that one cannot end its children.
+
+    Does nothing in a process that multiprocessing has not started.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait(sentinel: int = parent.sentinel) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, name="end-with-parent", daemon=True).start()
 
 
 def _produce(spec: dict[str, Any], own: dict[str, Any], run: Path, bundles: Path) -> dict[str, Any]:

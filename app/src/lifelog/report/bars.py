@@ -67,17 +67,23 @@ def _names(axes: Any, names: list[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _stacked(
+def stacked(
     name: str,
     title: str,
     caption: str,
     label: str,
     unit: str,
-    runs: Sequence[Run],
+    rows: Sequence[Sequence[str]],
     parts: Mapping[str, Sequence[float]],
+    keys: Sequence[str] = ("point", "run"),
+    colours: Sequence[tuple[str, str]] = tuple(zip(COLOURS, ON, strict=True)),
 ) -> Drawing:
-    """A bar for each run, of parts whose sizes are written into them where there is room."""
-    points = [run["point"] for run in runs]
+    """A bar for each row, of parts whose sizes are written into them where there is room.
+
+    `rows`: the values of `keys` in the CSV file, of which the first stands beside the bar.
+    `colours`: of the parts, and of what is written on them.
+    """
+    points = [row[0] for row in rows]
     longest = float(np.sum([*parts.values()], axis=0).max())
     # Two digits of the longest bar, and whole numbers where they are long.
     digits = max(0, 1 - math.floor(math.log10(longest))) if longest > 0 else 0
@@ -86,13 +92,13 @@ def _stacked(
         (axes,) = grid(figure)
         left = np.zeros(len(points))
         for number, (part, sizes) in enumerate(parts.items()):
-            colour = COLOURS[number % len(COLOURS)]
+            colour, ink = colours[number % len(colours)]
             axes.barh(range(len(points)), sizes, 0.62, left=left, color=colour, label=part)
             for place, size in enumerate(sizes):
                 if size >= 0.09 * longest:
                     axes.text(
                         left[place] + size / 2, place, f"{size:,.{digits}f}", ha="center",
-                        va="center", color=ON[number % len(ON)], fontsize="small",
+                        va="center", color=ink, fontsize="small",
                     )  # fmt: skip
             left = left + np.asarray(sizes)
         _names(axes, points)
@@ -104,12 +110,16 @@ def _stacked(
         columns = [f"{part}_us" for part in parts]
     return draw(
         name, title, caption, _height(len(points)), paint,
-        ("point", "run", *columns),
+        (*keys, *columns),
         [
-            [run["point"], run["run"], *(round(float(size), 4) for size in sizes)]
-            for run, *sizes in zip(runs, *parts.values(), strict=True)
+            [*row, *(round(float(size), 4) for size in sizes)]
+            for row, *sizes in zip(rows, *parts.values(), strict=True)
         ],
     )  # fmt: skip
+
+
+def _named(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    return [(run["point"], run["run"]) for run in runs]
 
 
 def micro_batch(runs: Sequence[Run]) -> Drawing:
@@ -121,11 +131,11 @@ def micro_batch(runs: Sequence[Run]) -> Drawing:
     known = np.sum([*parts.values()], axis=0)
     whole = np.asarray([run["batch_breakdown_ms"].get(_WHOLE, 0.0) for run in runs])
     parts["other"] = np.maximum(whole - known, 0.0).tolist()
-    return _stacked(
+    return stacked(
         "micro-batch", "Where a micro-batch spends its time",
         "Newest run of each point: mean over the counted micro-batches, from Spark's progress "
         "events.",
-        "time per micro-batch", "ms", runs, parts,
+        "time per micro-batch", "ms", _named(runs), parts,
     )  # fmt: skip
 
 
@@ -136,19 +146,19 @@ def calls(runs: Sequence[Run]) -> Drawing:
         name: [run["call_breakdown_us_per_image"].get(key, 0.0) for run in runs]
         for key, name in words.items()
     }
-    return _stacked(
+    return stacked(
         "calls", "What a worker does with an image",
         "Newest run of each point: mean over all calls of the engine, one worker's wall-clock time.",
-        "time per image", "µs", runs, parts,
+        "time per image", "µs", _named(runs), parts,
     )  # fmt: skip
 
 
 def stages(runs: Sequence[Run], words: Mapping[str, str]) -> Drawing:
     """Wall-clock time of each stage of a run; `words`: the stages in order, and their names."""
     parts = {name: [run["stages_s"].get(key, 0.0) for run in runs] for key, name in words.items()}
-    return _stacked(
+    return stacked(
         "stages", "Where a run spends its time",
         "Newest run of each point. Measuring includes the wait for the agreed start. A later run "
         "may find Spark started and warm.",
-        "wall-clock time", "s", runs, parts,
+        "wall-clock time", "s", _named(runs), parts,
     )  # fmt: skip

@@ -9,7 +9,17 @@ from typing import Any
 
 import jinja2
 
-from lifelog.report import bars, colours, nodes, paper, predictions, table, timeline, trials
+from lifelog.report import (
+    bars,
+    colours,
+    components,
+    nodes,
+    paper,
+    predictions,
+    table,
+    timeline,
+    trials,
+)
 from lifelog.report.claims import claim_rows, claims_card
 from lifelog.report.drawing import Drawing, write_figures
 from lifelog.report.headline import MODES, cards, checked, headline, main_run, newest_valid, rate_of
@@ -172,7 +182,11 @@ def write_report(
         for run in sorted(chosen, key=lambda own: not main or own["point"] != main["point"])
     ]
     sampled = main if main is not None else chosen[-1]
-    machines = nodes.over_time(directory / sampled["run"], sampled)
+    shown = (
+        components.busy_cores(chosen, sampled),
+        nodes.over_time(directory / sampled["run"], sampled),
+    )
+    machines = [drawing for drawing in shown if drawing is not None]
     remarks = notes([trials.without_outcome(run) for run in chosen])
     pairs = list(zip(chosen, points, strict=True))
     columns = [table.sections(run, point) for run, point in pairs]
@@ -231,7 +245,6 @@ def write_report(
         )
     )
     write_page(directory / "report.html", page)
-    last = [machines] if machines else []
     write_figures(
-        directory / "figures", [*main_figure, *over_time, *late, *drawings, *last]
+        directory / "figures", [*main_figure, *over_time, *late, *drawings, *machines]
     )  # fmt: skip

@@ -58,7 +58,8 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "V12": (
         "other load on the machines",
-        "Other load on the machines is recorded.",
+        "What other programs, a hypervisor or heat take of the processors is measured; much of it "
+        "is noted.",
     ),
     "V13": (
         "the records are incomplete",

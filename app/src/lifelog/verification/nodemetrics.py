@@ -20,6 +20,7 @@ FIGURES = (
     "steal_share",
     "throttled_share",
     "foreign_share",
+    "component_cores",
 )
 # Where each figure comes from in a sample.
 _COUNTERS = {
@@ -77,9 +78,10 @@ def summarize(samples: Samples, start_ns: int, end_ns: int) -> dict[str, Any]:
 
     `mean_busy_cores`: processor time / time. `peak_memory_mb`: largest sample, MB of 1024 x 1024
     bytes. `mean_network_*`: 10^6 bit/s of its interface. `mean_disk_*`: 10^6 bytes/s. `*_share`: of the
-    time (rule V12), 0 to 1, taken by the hypervisor, slowed for heat, used by others. A figure that
-    cannot be computed is None,
-    with its reason under `absent_because`.
+    time (rule V12), 0 to 1, taken by the hypervisor, slowed for heat, used by others.
+    `component_cores`: processor time / time of each component of the testbed (`broker`, `executor`,
+    ..., `kernel`). A figure that cannot be computed is None, with its reason under
+    `absent_because`.
     """
     inside = [line for line in samples.lines if start_ns <= line["time_ns"] <= end_ns]
     inside.sort(key=lambda line: line["time_ns"])
@@ -88,8 +90,11 @@ def summarize(samples: Samples, start_ns: int, end_ns: int) -> dict[str, Any]:
     result["interface"] = header.get("interface")
     absent: dict[str, str] = {}
     for figure in FIGURES:
-        value, reason = _figure(figure, inside, header)
-        result[figure] = None if value is None else round(value, 3)
+        if figure == "component_cores":
+            result[figure], reason = _component_cores(inside, header)
+        else:
+            value, reason = _figure(figure, inside, header)
+            result[figure] = None if value is None else round(value, 3)
         if reason:
             absent[figure] = reason
     return {**result, "faults": samples.faults, "absent_because": absent}
@@ -106,14 +111,45 @@ def _figure(
         factor = 1 / cores
     else:
         name, factor = (_COUNTERS | _PEAKS)[figure]
-    described = (header.get("fields") or {}).get(name) or {}
-    if described.get("absent_because"):
-        return None, described["absent_because"]
+    if absent := _absent_because(name, header):
+        return None, absent
+    if figure not in _PEAKS:
+        value, reason = _rate(name, inside)
+        return None if value is None else value * factor, reason
     known = [line for line in inside if isinstance(line.get(name), (int, float))]
-    if figure in _PEAKS:
-        if not known:
-            return None, _why_unknown(name, inside)
-        return max(line[name] for line in known) * factor, None
+    if not known:
+        return None, _why_unknown(name, inside)
+    return max(line[name] for line in known) * factor, None
+
+
+def _component_cores(
+    inside: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
+) -> tuple[dict[str, float] | None, str | None]:
+    if absent := _absent_because("components_s", header):
+        return None, absent
+    lines = [line for line in inside if isinstance(line.get("components_s"), dict)]
+    found = {}
+    for name in sorted({name for line in lines for name in line["components_s"]}):
+        # A component that appears later had used nothing before.
+        used = [
+            {"time_ns": line["time_ns"], name: line["components_s"].get(name, 0.0)}
+            for line in lines
+        ]
+        value, reason = _rate(name, used)
+        if value is None:
+            return None, reason
+        found[name] = round(value, 3)
+    return (found, None) if found else (None, _why_unknown("components_s", inside))
+
+
+def _absent_because(name: str, header: Mapping[str, Any]) -> str | None:
+    described = (header.get("fields") or {}).get(name) or {}
+    return described.get("absent_because")
+
+
+def _rate(name: str, inside: Sequence[Mapping[str, Any]]) -> tuple[float | None, str | None]:
+    """How much a counter grew per second."""
+    known = [line for line in inside if isinstance(line.get(name), (int, float))]
     if len(known) < 2:
         return None, _why_unknown(name, inside)
     values = [line[name] for line in known]
@@ -122,7 +158,7 @@ def _figure(
     seconds = (known[-1]["time_ns"] - known[0]["time_ns"]) / 1e9
     if seconds <= 0:
         return None, "all samples are of the same instant"
-    return (values[-1] - values[0]) / seconds * factor, None
+    return (values[-1] - values[0]) / seconds, None
 
 
 def _why_unknown(name: str, inside: Sequence[Mapping[str, Any]]) -> str:

@@ -303,7 +303,7 @@ def _v12(e: Evidence) -> Iterator[str]:
         ):
             share = figures.get(name)
             if share is not None and share > MOST_DISTURBANCE:
-                yield f"V12: {host}: {share:.0%} {what}, {MOST_DISTURBANCE:.0%} are harmless"
+                yield f"V12: {host}: {share:.1%} {what}, {MOST_DISTURBANCE:.0%} are harmless"
 
 
 def _waiting(e: Evidence) -> Iterator[str]:

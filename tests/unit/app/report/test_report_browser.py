@@ -190,7 +190,7 @@ def looked_at(chromium: str, directory: Path, page: Path, width: int, *options: 
 
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize(
-    ("name", "drawings"), [("page", 6), ("sweep", 7), ("search", 7), ("comparison", 1)]
+    ("name", "drawings"), [("page", 6), ("sweep", 8), ("search", 7), ("comparison", 1)]
 )
 def test_nothing_is_cut_off(
     chromium: str,
@@ -249,7 +249,16 @@ def test_a_sweep_has_its_figure_claims_machines_and_faults(
         assert any(text in own for own in texts), text
     assert "r2-i5-r02-a01: invalid." in texts
     assert "r3-i1-r01-a01 is not in these figures:" in texts
-    for name in ("figure", "throughput", "lag", "micro-batch", "calls", "stages", "machines"):
+    for name in (
+        "figure",
+        "throughput",
+        "lag",
+        "micro-batch",
+        "calls",
+        "stages",
+        "components",
+        "machines",
+    ):
         for kind in ("svg", "csv"):
             assert f'href="figures/{name}.{kind}"' in dom
             assert (sweep.parent / f"figures/{name}.{kind}").stat().st_size

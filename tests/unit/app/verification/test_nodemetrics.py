@@ -61,12 +61,14 @@ def test_figures_are_those_of_the_interval() -> None:
         "steal_share": None,
         "throttled_share": None,
         "foreign_share": None,
+        "component_cores": None,
         "faults": [],
         "absent_because": {
             "largest_replica_lag_records": "another machine",
             "steal_share": "steal_s was not recorded",
             "throttled_share": "throttled_s was not recorded",
             "foreign_share": "foreign_s was not recorded",
+            "component_cores": "components_s was not recorded",
         },
     }
 
@@ -83,6 +85,23 @@ def test_disturbances_are_shares_of_the_time() -> None:
     assert unknown["steal_share"] is None
     assert "number of cores" in unknown["absent_because"]["steal_share"]
     assert unknown["throttled_share"] == 0.3
+
+
+def test_components_have_their_busy_cores() -> None:
+    values = [sample(s, components_s={"broker": 7 + 0.5 * s}, foreign_s=0.2 * s) for s in range(5)]
+    for value in values[2:]:
+        value["components_s"]["producer"] = 0.25 * value["time_ns"] / S
+    # A second in which the processes could not be read.
+    values.insert(3, sample(2, components_s=None))
+    found = summarize(parse(written(HEADER, *values)), 0, 99 * S)
+    assert found["component_cores"] == {"broker": 0.5, "producer": 0.25}
+    assert found["foreign_share"] == 0.1
+    one = summarize(parse(written(HEADER, values[0])), 0, 99 * S)
+    assert one["component_cores"] is None
+    assert "1 samples" in one["absent_because"]["component_cores"]
+    header = {**HEADER, "fields": {"components_s": {"absent_because": "hidden"}}}
+    hidden = summarize(parse(written(header, *values)), 0, 99 * S)
+    assert hidden["absent_because"]["component_cores"] == "hidden"
 
 
 def test_a_missed_second_leaves_the_mean_alone() -> None:

@@ -423,9 +423,9 @@ def test_producers_that_yield_the_processor_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "per_s", "words"),
     [
-        ("steal_s", 0.14, "V12: b: 7% of the processor time was taken by the hypervisor"),
-        ("throttled_s", 0.07, "V12: b: 7% of the time the processor was slowed for its heat"),
-        ("foreign_s", 0.14, "V12: b: 7% of the processor time was used by other programs"),
+        ("steal_s", 0.14, "V12: b: 7.0% of the processor time was taken by the hypervisor"),
+        ("throttled_s", 0.07, "V12: b: 7.0% of the time the processor was slowed for its heat"),
+        ("foreign_s", 0.14, "V12: b: 7.0% of the processor time was used by other programs"),
     ],
 )
 def test_a_disturbed_machine_marks_the_run(

@@ -1,0 +1,1 @@
+"""Where the consumer's processor time goes."""
