@@ -124,7 +124,7 @@ class System:
         time = load.trigger_s
         for _ in range(_STEPS):
             after = min(most, self.least_interval(images_per_s * time))
-            if math.isclose(after, time, rel_tol=1e-6):
+            if math.isclose(after, time, rel_tol=1e-5):
                 break
             time = after
         return max(time, load.trigger_s)
@@ -164,9 +164,12 @@ class System:
 
     @property
     def producer(self) -> Cost:
-        """The cost of this client; of one that was not calibrated, of the first that was."""
+        """The cost of this kind of producer; of one that was not calibrated, of the nearest that was."""
         known = self.parts.producer
-        return known.get(self.load.client) or next(iter(known.values()), Cost())
+        for kind in (self.load.producer_kind, self.load.client):
+            if kind in known:
+                return known[kind]
+        return next(iter(known.values()), Cost())
 
     def ceilings(self) -> list[Ceiling]:
         """Of every resource, ascending."""

@@ -202,17 +202,17 @@ def _producers(
     runs: Sequence[Observation], speeds: Sequence[float], fitted: Any
 ) -> dict[str, Cost]:
     names, found = _EXPLAINED_BY["producer"], {}
-    for client in sorted({own.load.client for own in runs}):
+    for kind in sorted({own.load.producer_kind for own in runs}):
         own_runs = [
             (own, speed)
             for own, speed in zip(runs, speeds, strict=True)
-            if own.load.client == client and own.producer_s_per_image
+            if own.load.producer_kind == kind and own.producer_s_per_image
         ]
         if own_runs:
             rows = [[own.rates[name] / own.images_per_s for name in names] for own, _ in own_runs]
             values = [(own.producer_s_per_image or 0.0) * speed for own, speed in own_runs]
-            found[client] = Cost(
-                **dict(zip(names, fitted(f"producer {client}", rows, values), strict=True))
+            found[kind] = Cost(
+                **dict(zip(names, fitted(f"producer {kind}", rows, values), strict=True))
             )
     return found
 

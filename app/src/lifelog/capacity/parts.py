@@ -72,7 +72,7 @@ class Wire:
 class Parts:
     """Costs of every part on the calibrated machines, at the speed that they had on average.
 
-    `producer`: by client, one process. `broker`: as the leader, with what consumers fetch; `replica`:
+    `producer`: by `Load.producer_kind`, one process. `broker`: as the leader, with what consumers fetch; `replica`:
     of each further replica, following and being followed. `executor`: the JVM. `python`: the Python
     workers without the engine. `engine_factor`: seconds of an engine inside the pipeline over those
     of the bare one. `convert_s_per_byte`: from bytes to the engine's array, by encoding. `background`: cores, see PER_MACHINE and PER_HOST.
