@@ -49,7 +49,8 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, Callable[[argparse.Nam
     parser = argparse.ArgumentParser(
         prog="lifelog",
         description="Testbed for streaming deep-learning inference.",
-        epilog="For people: experiments, compare, report, verify, prepare. The playbooks call the others.",
+        epilog="For people: experiments, compare, predict, report, residuals, verify, prepare. The playbooks call "
+        "the others.",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     runners: dict[str, Callable[[argparse.Namespace], int]] = {}

@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from lifelog.report.html import write_report
     from lifelog.report.table import show
     from lifelog.results.directory import read_results, trial_outcome
+    from lifelog.results.prediction import with_predictions
     from lifelog.results.summary import (
         latest_settings,
         newest_attempts,
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     results = read_results(args.directory)
     runs = latest_search(latest_settings(results.runs))
     summary = summarise(runs, read_claims(args.directory))
+    summary = with_predictions(args.directory, runs, summary)
     search = sustainable(runs)
     if search is not None:
         summary["sustainable"] = search

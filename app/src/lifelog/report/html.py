@@ -9,7 +9,17 @@ from typing import Any
 
 import jinja2
 
-from lifelog.report import bars, colours, components, nodes, paper, table, timeline, trials
+from lifelog.report import (
+    bars,
+    colours,
+    components,
+    nodes,
+    paper,
+    predictions,
+    table,
+    timeline,
+    trials,
+)
 from lifelog.report.claims import claim_rows, claims_card
 from lifelog.report.drawing import Drawing, write_figures
 from lifelog.report.headline import MODES, cards, checked, headline, main_run, newest_valid, rate_of
@@ -223,6 +233,9 @@ def write_report(
             over_time=over_time,
             late=late,
             drawings=drawings,
+            predicted=predictions.rows(points),
+            prediction_headings=predictions.HEADINGS,
+            prediction_texts=predictions.texts(points),
             node_tables=[own for own in tables if own is not None][:MOST_PANELS],
             machines=machines,
             rules=RULES,

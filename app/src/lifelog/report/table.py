@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lifelog.report import predictions
 from lifelog.report.notes import Note, brief, notes
 from lifelog.report.trials import TRIAL_HEADINGS, sentence, trial_rows, without_outcome
 from lifelog.results.directory import Unusable, trial_outcome
@@ -31,6 +32,11 @@ STAGES = {
     "stop": "stop Spark",
 }
 Section = list[tuple[str, str]]
+# Rows that say nothing where no point has a figure.
+_LEFT_OUT = (
+    *("mean of all valid runs", "predicted images/s", "what binds, by the model"),
+    "busiest, as measured",
+)
 
 
 def number(value: float | None, digits: int = 0, unit: str = "") -> str:
@@ -87,6 +93,9 @@ def sections(run: dict[str, Any], summary: dict[str, Any]) -> list[Section]:
             ("valid", "yes" if run["valid"] else "INVALID"),
             ("images/s", rate),
             ("mean of all valid runs", mean_of_runs(summary)),
+            ("predicted images/s", predictions.expected(summary)),
+            ("what binds, by the model", predictions.binds(summary)),
+            ("busiest, as measured", predictions.busiest(summary)),
             ("median latency", number(run["latency_ms"]["p50"], unit=" ms")),
             ("99th percentile", number(run["latency_ms"]["p99"], unit=" ms")),
         ],
@@ -151,6 +160,8 @@ def in_short(run: dict[str, Any], summary: dict[str, Any]) -> Section:
         ("valid", validity(summary)),
         ("images/s", number(mean)),
         ("95 %", half_interval(summary)),
+        ("predicted", predictions.rate(summary)),
+        ("binds", predictions.binds(summary)),
         ("median latency", number(latency["p50"], unit=" ms")),
         ("99th percentile", number(latency["p99"], unit=" ms")),
         ("accuracy", percent(summary["accuracy"])),
@@ -167,7 +178,7 @@ def short_rows(
     rows = [in_short(run, point) for run, point in zip(chosen, summaries, strict=True)]
     empty = {
         label
-        for label in ("95 %", "median latency", "99th percentile", "accuracy")
+        for label in ("95 %", "predicted", "binds", "median latency", "99th percentile", "accuracy")
         if all(value == "-" for row in rows for name, value in row if name == label)
     }
     return [[cell for cell in row if cell[0] not in empty] for row in rows]
@@ -195,7 +206,7 @@ def _columns(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]]) -> T
     for of_section in zip(*by_run, strict=True):
         for line in zip(*of_section, strict=True):
             label, values = line[0][0], [value for _, value in line]
-            if label == "mean of all valid runs" and set(values) == {"-"}:
+            if label in _LEFT_OUT and set(values) == {"-"}:
                 continue
             table.add_row(label, *values)
         table.add_section()
@@ -258,7 +269,7 @@ def show(
     texts += _other_faults(runs, chosen)
     if len(texts) > MOST_NOTES:
         texts[MOST_NOTES:] = [f"{len(texts) - MOST_NOTES} more notes are in the report"]
-    for text in texts:
+    for text in [*texts, *predictions.texts(summary["points"])]:
         console.print(wrapped(text, console.width), markup=False, soft_wrap=True)
     for claim in summary.get("claims") or []:
         text = f"{claim['id']} {claim['verdict']}: {claim['why']}"

@@ -194,7 +194,7 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "accuracy": newest["accuracy"] if valid else None,
         "offline_accuracy": newest["offline_accuracy"],
         **{name: _total(valid, name) for name in COUNTS},
-        "bottleneck": None,
+        "bottleneck": newest.get("bottleneck") if valid else None,
         "labels": sorted({label for run in runs for label in run["labels"]}),
         "absent_because": absent,
     }

@@ -17,6 +17,7 @@ from lifelog.verification.judgement import Judgement
 from lifelog.verification.rules import Evidence, names
 from lifelog.verification.rundata import FORMAT, RunData
 from lifelog.verification.trial import judge_run
+from lifelog.verification.utilisation import judged
 
 _FIELDS = (
     *("title", "mode", "throughput_images_per_s", "within_run_ci95", "measured_s"),
@@ -32,10 +33,9 @@ def document(e: Evidence, judgement: Judgement) -> dict[str, Any]:
     spec, settings = data.spec, data.spec.settings
     absent = dict(figures.absent)
     accuracy = _accuracy(data, calls, absent)
-    absent["bottleneck"] = "not judged"
     produced = _produced(data, absent)
     counts = _counts(calls, account, absent)
-    return {
+    run = {
         "format": FORMAT,
         "experiment": spec.experiment,
         "title": spec.title,
@@ -65,7 +65,6 @@ def document(e: Evidence, judgement: Judgement) -> dict[str, Any]:
         **counts,
         "examples": _examples(calls, account),
         "stages_s": {**data.consumer.stages_s, **data.stages},
-        "bottleneck": None,
         "absent_because": absent,
         "series": _series(data),
         "batch_breakdown_ms": _batch_breakdown(data),
@@ -91,6 +90,7 @@ def document(e: Evidence, judgement: Judgement) -> dict[str, Any]:
             "hosts": data.nodes,
         },
     }
+    return run | judged(run)
 
 
 def search_part(e: Evidence, judgement: Judgement) -> dict[str, Any]:
@@ -230,6 +230,7 @@ def unreadable(directory: Path, fault: str | None) -> dict[str, Any]:
         "batch_breakdown_ms": {},
         "call_breakdown_us_per_image": {},
         "node_metrics": {},
+        "utilisation": [],
         "provenance": {},
     }
 

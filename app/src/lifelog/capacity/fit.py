@@ -1,0 +1,241 @@
+"""From runs to costs: each component's processor time is explained by what it did, none by hand.
+
+Non-negative least squares (Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23) with
+relative weights, for each component by itself: a cost is never below zero, and one that the runs do
+not show is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifelog.capacity.layout import Layout
+from lifelog.capacity.load import (
+    KEY_BYTES,
+    RECORD_BATCH_OVERHEAD_BYTES,
+    RECORD_OVERHEAD_BYTES,
+    Load,
+    rates,
+)
+from lifelog.capacity.parts import PER_HOST, PER_MACHINE, Cost, Engine, Parts, Pause, Wire
+
+# What each component does, and so what its time may be explained by.
+_EXPLAINED_BY = {
+    "producer": ("record_batch", "record", "image", "byte"),
+    "broker": ("idle", "task", "record_batch", "record", "byte"),
+    "replica": ("record_batch", "record", "byte"),
+    "executor": ("batch", "task", "record", "byte"),
+    "python": ("task", "call", "record", "image", "byte"),
+    "driver": ("batch", "task", "call"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a run measured, as the costs are fitted to it.
+
+    `component_cores`: busy cores by component, summed over the machines; None where they were not
+    recorded. `producer_s_per_image`: processor time. `bare_images_per_s`: of the engine alone in all
+    slots before the load. `convert_share`: time of converting over that of the engine in its calls.
+    `pause_s`: of a micro-batch, beside adding it. `foreign_cores`: used by others.
+    """
+
+    name: str
+    load: Load
+    layout: Layout
+    images_per_s: float
+    interval_s: float
+    bare_images_per_s: float
+    producer_s_per_image: float | None = None
+    component_cores: Mapping[str, float] | None = None
+    convert_share: float | None = None
+    pause_s: float | None = None
+    foreign_cores: float = 0.0
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """How often each feature happened per second."""
+        return rates(self.load, self.images_per_s, self.interval_s)
+
+    @property
+    def images_per_call(self) -> float:
+        """Mean over the run's calls."""
+        return self.images_per_s / self.rates["call"]
+
+
+def non_negative(
+    rows: Sequence[Sequence[float]], values: Sequence[float]
+) -> tuple[NDArray[np.float64], float]:
+    """x >= 0 that makes rows @ x near values, relative to these; and the root mean square of what is left.
+
+    `rows`: (n, k), `values`: (n,), all above 0. Columns are scaled, so that their units do not matter.
+    """
+    # Imported late: it takes a second.
+    from scipy.optimize import nnls
+
+    target = np.asarray(values, float)
+    matrix = np.asarray(rows, float) / target[:, None]
+    scale = np.linalg.norm(matrix, axis=0)
+    scale[scale == 0] = 1.0
+    found, left = nnls(matrix / scale, np.ones(len(target)))
+    return found / scale, float(left) / len(target) ** 0.5
+
+
+def fit_engines(seen: Sequence[Observation]) -> dict[str, Engine]:
+    """Seconds of the bare engine for an image and a call, by engine, from what each run timed."""
+    found = {}
+    for name in sorted({own.load.engine for own in seen if not own.load.sleep_s}):
+        runs = [own for own in seen if own.load.engine == name]
+        rows = [[1.0, 1 / own.load.images_per_call] for own in runs]
+        if len({own.load.images_per_call for own in runs}) < 2:
+            rows = [[1.0, 0.0] for own in runs]
+        costs, _ = non_negative(rows, [own.layout.slots / own.bare_images_per_s for own in runs])
+        found[name] = Engine(float(costs[0]), float(costs[1]))
+    return found
+
+
+def speed_of(own: Observation, engines: Mapping[str, Engine]) -> float | None:
+    """How fast the machines were in a run, over the calibration: by the bare engine.
+
+    None where this engine was not calibrated, or sleeps.
+    """
+    engine = engines.get(own.load.engine)
+    if engine is None or own.load.sleep_s:
+        return None
+    expected = own.layout.slots / engine.seconds_per_image(own.load.images_per_call)
+    return own.bare_images_per_s / expected
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Costs, and by component the root mean square of the relative residuals."""
+
+    parts: Parts
+    residuals: Mapping[str, float]
+
+
+def fit_parts(seen: Sequence[Observation], by_speed: bool = True) -> Fit:
+    """Costs of all parts from runs that recorded them; ValueError where no run did.
+
+    `by_speed`: times of each run are first taken to the calibration's mean speed.
+    """
+    runs = [own for own in seen if own.component_cores]
+    if not runs:
+        raise ValueError("no run recorded the processor time of its components")
+    engines = fit_engines(runs)
+    speeds = [(speed_of(own, engines) if by_speed else None) or 1.0 for own in runs]
+    residuals: dict[str, float] = {}
+
+    def fitted(component: str, rows: list[list[float]], values: list[float]) -> list[float]:
+        kept = [(row, value) for row, value in zip(rows, values, strict=True) if value > 0]
+        if not kept:
+            return [0.0] * len(rows[0])
+        costs, left = non_negative([row for row, _ in kept], [value for _, value in kept])
+        residuals[component] = left
+        return [float(cost) for cost in costs]
+
+    def busy(component: str) -> list[float]:
+        return [
+            (own.component_cores or {}).get(component, 0.0) * speed
+            for own, speed in zip(runs, speeds, strict=True)
+        ]
+
+    def cost(component: str, of: str | None = None) -> Cost:
+        names = _EXPLAINED_BY[component]
+        rows = [[own.rates[name] for name in names] for own in runs]
+        return Cost(**dict(zip(names, fitted(component, rows, busy(of or component)), strict=True)))
+
+    leader, further = _EXPLAINED_BY["broker"], _EXPLAINED_BY["replica"]
+    broker = fitted("broker", [_broker_row(own) for own in runs], busy("broker"))
+    convert = {
+        name: float(np.mean([_convert(own, engines) for own in runs
+                             if own.load.encoding == name and own.convert_share is not None]))
+        for name in {o.load.encoding for o in runs if o.convert_share is not None}
+    }  # fmt: skip
+    python_rows, python = [], []
+    for own, cores in zip(runs, busy("python_worker"), strict=True):
+        engine = engines.get(own.load.engine)
+        bare = 0.0 if engine is None or own.load.sleep_s else own.images_per_s * (
+            engine.seconds_per_image(own.images_per_call))  # fmt: skip
+        converting = convert.get(own.load.encoding, 0.0) * own.rates["byte"]
+        python_rows.append([bare, *(own.rates[name] for name in _EXPLAINED_BY["python"])])
+        python.append(cores - converting)
+    factor, *rest = fitted("python_worker", python_rows, python)
+    parts = Parts(
+        producer=_producers(runs, speeds, fitted),
+        broker=Cost(**dict(zip(leader, broker, strict=False))),
+        replica=Cost(**dict(zip(further, broker[len(leader) :], strict=True))),
+        executor=cost("executor"),
+        python=Cost(**dict(zip(_EXPLAINED_BY["python"], rest, strict=True))),
+        driver=cost("driver"),
+        engines=engines,
+        engine_factor=factor,
+        convert_s_per_byte=convert,
+        pause=_pause(runs, speeds, fitted),
+        wire=Wire(KEY_BYTES + RECORD_OVERHEAD_BYTES, RECORD_BATCH_OVERHEAD_BYTES),
+        background=_background(runs, speeds),
+    )
+    return Fit(parts, residuals)
+
+
+def _broker_row(own: Observation) -> list[float]:
+    """Features of all brokers as leaders, then as further replicas."""
+    per_s = {**own.rates, "idle": float(len(own.layout.brokers))}
+    further = [(own.load.replication - 1) * per_s[name] for name in _EXPLAINED_BY["replica"]]
+    return [*(per_s[name] for name in _EXPLAINED_BY["broker"]), *further]
+
+
+def _convert(own: Observation, engines: Mapping[str, Engine]) -> float:
+    """Seconds a byte: of the wall-clock time in a call, as large a share as beside the bare engine."""
+    engine = engines.get(own.load.engine)
+    if engine is None or own.convert_share is None:
+        return 0.0
+    return own.convert_share * engine.seconds_per_image(own.images_per_call) / own.load.image_bytes
+
+
+def _producers(
+    runs: Sequence[Observation], speeds: Sequence[float], fitted: Any
+) -> dict[str, Cost]:
+    names, found = _EXPLAINED_BY["producer"], {}
+    for kind in sorted({own.load.producer_kind for own in runs}):
+        own_runs = [
+            (own, speed)
+            for own, speed in zip(runs, speeds, strict=True)
+            if own.load.producer_kind == kind and own.producer_s_per_image
+        ]
+        if own_runs:
+            rows = [[own.rates[name] / own.images_per_s for name in names] for own, _ in own_runs]
+            values = [(own.producer_s_per_image or 0.0) * speed for own, speed in own_runs]
+            found[kind] = Cost(
+                **dict(zip(names, fitted(f"producer {kind}", rows, values), strict=True))
+            )
+    return found
+
+
+def _pause(runs: Sequence[Observation], speeds: Sequence[float], fitted: Any) -> Pause:
+    known = [(own, s) for own, s in zip(runs, speeds, strict=True) if own.pause_s]
+    if not known:
+        return Pause()
+    rows = [[1.0, own.rates["task"] * own.interval_s] for own, _ in known]
+    return Pause(*fitted("pause", rows, [(own.pause_s or 0.0) * speed for own, speed in known]))
+
+
+def _background(runs: Sequence[Observation], speeds: Sequence[float]) -> dict[str, float]:
+    found = {}
+    for name in (*PER_MACHINE, *PER_HOST):
+        values = []
+        for own, speed in zip(runs, speeds, strict=True):
+            count = {
+                "controller": len(own.layout.controllers),
+                "spark_master": 1,
+                "spark_worker": len(own.layout.workers),
+            }.get(name, len(own.layout.machines))
+            if count:
+                values.append((own.component_cores or {}).get(name, 0.0) * speed / count)
+        found[name] = float(np.mean(values)) if values else 0.0
+    return found
