@@ -121,9 +121,12 @@ def _shared(what: str, reasons: Mapping[str, Sequence[str | None]], total: int) 
 def _conditions(known: Sequence[Mapping[str, Any]]) -> str:
     speeds = [own["speed_factor"] for own in known if own["speed_factor"] is not None]
     others = [own["foreign_cores"] for own in known]
-    span = _span(speeds, "the speed of the bare engine over that in the calibration {}")
+    span = _span(speeds, "the bare engine's speed over that in the calibration {}")
     rest = _span(others, "cores that others used {}")
-    return f"predictions allow for {rest}" + (f"; {span}" if span else "")
+    if not known[0]["speed_used"]:
+        span += ", not used: in the calibration it made predictions worse" if span else ""
+        return f"predictions allow for {rest}" + (f"; {span}" if span else "")
+    return f"predictions allow for {rest}" + (f" and {span}" if span else "")
 
 
 def _span(values: Sequence[float], text: str) -> str:

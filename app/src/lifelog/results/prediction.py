@@ -154,7 +154,7 @@ def _document(
     known: Known, runs: Sequence[Observation], run: Mapping[str, Any]
 ) -> dict[str, Any] | str:
     calibration, own = known.calibration, _mean(runs)
-    found = predict_run(calibration.parts, own, calibration.correction)
+    found = predict_run(calibration.parts, own, calibration.correction, calibration.by_speed)
     rate, errors = found.images_per_s, calibration.log_errors
     fitted = [math.log(one.images_per_s) - errors[one.name] for one in runs if one.name in errors]
     if fitted:
@@ -178,6 +178,7 @@ def _document(
         "ceilings": [asdict(ceiling) for ceiling in found.ceilings],
         "cores": found.cores,
         "speed_factor": speed_of(own, calibration.parts.engines),
+        "speed_used": calibration.by_speed,
         "foreign_cores": own.foreign_cores,
         "correction": calibration.correction,
         "extrapolated": [

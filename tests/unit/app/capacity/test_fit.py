@@ -31,6 +31,7 @@ def test_exact_runs_give_the_costs_back() -> None:
 def test_noisy_runs_of_a_machine_of_changing_speed_predict_others() -> None:
     random = np.random.default_rng(7)
     found = calibrate(observed(random))
+    assert found.by_speed
     held_out = [
         {"images_per_record": 5}, {"partitions": 16}, {"images_per_call": 300},
         {"encoding": "float32", "image_bytes": 3136, "images_per_record": 4},
@@ -68,6 +69,17 @@ def test_the_bare_engine_tells_a_runs_speed() -> None:
     expected = predict_run(PARTS, seen[0]).images_per_s
     # More than twice: what each micro-batch costs anyway is halved as well.
     assert 2 <= predict_run(PARTS, fast).images_per_s / expected < 2.4
+
+
+def test_a_bare_engine_that_tells_nothing_is_left_out() -> None:
+    random = np.random.default_rng(7)
+    seen = [
+        replace(
+            own, bare_images_per_s=own.bare_images_per_s * math.exp(0.3 * random.standard_normal())
+        )
+        for own in observed(random, speeds=0.0)
+    ]
+    assert not calibrate(seen).by_speed
 
 
 def test_what_others_used_is_not_there() -> None:
