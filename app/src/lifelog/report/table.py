@@ -20,6 +20,7 @@ from lifelog.results.directory import Unusable, trial_outcome
 from lifelog.results.summary import point_order, summarise
 
 # More points than this stand below each other, with the main figures only.
+LEAST_NAME_WIDTH = 12
 MOST_COLUMNS = 4
 MOST_WIDTH = 100
 MOST_NOTES = 12
@@ -161,7 +162,6 @@ def in_short(run: dict[str, Any], summary: dict[str, Any]) -> Section:
         ("images/s", number(mean)),
         ("95 %", half_interval(summary)),
         ("predicted", predictions.rate(summary)),
-        ("binds", predictions.binds(summary)),
         ("median latency", number(latency["p50"], unit=" ms")),
         ("99th percentile", number(latency["p99"], unit=" ms")),
         ("accuracy", percent(summary["accuracy"])),
@@ -178,7 +178,7 @@ def short_rows(
     rows = [in_short(run, point) for run, point in zip(chosen, summaries, strict=True)]
     empty = {
         label
-        for label in ("95 %", "predicted", "binds", "median latency", "99th percentile", "accuracy")
+        for label in ("95 %", "predicted", "median latency", "99th percentile", "accuracy")
         if all(value == "-" for row in rows for name, value in row if name == label)
     }
     return [[cell for cell in row if cell[0] not in empty] for row in rows]
@@ -217,7 +217,13 @@ def _lines(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]]) -> Tab
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     rows = short_rows(chosen, summaries)
     for label, _ in rows[0]:
-        table.add_column(label, justify="left" if label == "point" else "right", no_wrap=False)
+        if label == "point":
+            # Whole names, over several lines if need be: points differ at their ends.
+            longest = max(len(run["point"]) for run in chosen)
+            width = min(longest, LEAST_NAME_WIDTH)
+            table.add_column(label, overflow="fold", min_width=width)
+        else:
+            table.add_column(label, justify="right")
     for row in rows:
         table.add_row(*(escape(value) for _, value in row))
     return table
