@@ -46,7 +46,7 @@ def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
         component_cores=components,
         convert_share=_convert_share(run),
         pause_s=_pause_s(run),
-        foreign_cores=_foreign_cores(run, components),
+        foreign_cores=_foreign_cores(run),
     )
 
 
@@ -101,12 +101,13 @@ def component_cores(run: Mapping[str, Any]) -> dict[str, float] | None:
     return found or None
 
 
-def _foreign_cores(run: Mapping[str, Any], components: Mapping[str, float] | None) -> float:
-    busy = [own.get("mean_busy_cores") for own in (run.get("node_metrics") or {}).values()]
-    known = [float(value) for value in busy if isinstance(value, (int, float))]
-    if not components or not known:
-        return 0.0
-    return max(0.0, sum(known) - sum(components.values()))
+def _foreign_cores(run: Mapping[str, Any]) -> float:
+    """Busy cores of what is not the testbed's, over all machines; none where it was not recorded."""
+    return sum(
+        float(own["foreign_share"]) * float(own["cores"])
+        for own in (run.get("node_metrics") or {}).values()
+        if own.get("samples") and own.get("foreign_share") and own.get("cores")
+    )
 
 
 def _producer_s_per_image(directory: Path, spec: Mapping[str, Any]) -> float | None:
