@@ -19,6 +19,8 @@ from lifelog.stats.student import t_quantile
 # Fewer than this cannot tell the parts from each other.
 LEAST_RUNS = 6
 LEAST_ERRORS = 3
+# Standard deviation of a normal distribution over the median size of its deviations.
+_NORMAL_MEDIAN = 1.4826
 # A setting that is a number may be so much outside of what was calibrated before that is said.
 _ROOM = 1.05
 _NUMBERS = (
@@ -57,15 +59,19 @@ class Calibration:
     way: str = "none"
 
     @property
-    def log_sd(self) -> float:
-        """Standard deviation of the errors about zero, on the scale of natural logarithms."""
-        errors = np.asarray(list(self.log_errors.values()))
-        return float(np.sqrt(np.mean(errors**2)))
+    def typical_error(self) -> float:
+        """Median size of the errors, on the scale of natural logarithms."""
+        return float(np.median(np.abs(list(self.log_errors.values()))))
 
     @property
-    def typical_error(self) -> float:
-        """Median size of the errors: one run that no other is like does not decide."""
-        return float(np.median(np.abs(list(self.log_errors.values()))))
+    def log_sd(self) -> float:
+        """Standard deviation of normal errors about zero whose median size is that of these.
+
+        The median and not the mean of squares: a run whose like is not among the others, such as the one
+        with the most partitions, is an extrapolation without itself, and says little of what lies
+        inside. (Huber, Robust Statistics, 1981, 5.1.)
+        """
+        return _NORMAL_MEDIAN * self.typical_error
 
     def interval(self, images_per_s: float) -> Interval:
         """The prediction times and over exp(t(n - 1) s), s and n of the leave-one-out errors."""
