@@ -41,7 +41,6 @@ def write_runs(
         name = f"{point}-r01-a01"
         folder = results / experiment / name
         (folder / "consumer").mkdir(parents=True)
-        (folder / "producers").mkdir()
         settings = settings_of(own)
         busy = own.component_cores or {}
         hosts = {
@@ -54,6 +53,7 @@ def write_runs(
             "samples": 60, "cores": float(cores), "mean_busy_cores": sum(busy.values()),
             "component_cores": busy if components else None, "absent_because": {},
             "largest_replica_lag_records": None,
+            "mean_reference_ms": own.reference_s and 1000 * own.reference_s,
         }  # fmt: skip
         count = round(60 / own.interval_s)
         pause_ms = 1e3 * (own.pause_s or 0)
@@ -96,9 +96,6 @@ def write_runs(
         })  # fmt: skip
         rows = [{"worker": str(n), "images_per_s": own.bare_images_per_s / 2} for n in (1, 2)]
         dump(folder / "consumer/consumer.json", {"calibration": rows})
-        for number in range(1, own.load.producers + 1):
-            report = {"cpu_s": 1000 * (own.producer_s_per_image or 0), "acknowledged": 1000}
-            dump(folder / f"producers/producer-{number}.json", report)
     return results / experiment
 
 

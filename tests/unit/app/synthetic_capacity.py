@@ -113,7 +113,7 @@ def observed(
         cores = {name: noisy(value) for name, value in found.cores["host"].items()}
         engine = own.engines[load.engine].seconds_per_image(load.images_per_call)
         convert = own.convert_s(load)
-        size = Observation("", load, layout, per_s, found.interval_s, 1.0).images_per_call
+        size = Observation("", load, layout, per_s, found.interval_s, 1.0, per_s).images_per_call
         seen.append(
             Observation(
                 name=f"run {at}",
@@ -122,7 +122,7 @@ def observed(
                 images_per_s=noisy(per_s),
                 interval_s=found.interval_s,
                 bare_images_per_s=layout.slots / engine,
-                producer_s_per_image=noisy(cores["producer"] / per_s),
+                written_images_per_s=per_s,
                 component_cores=cores,
                 convert_share=convert / own.engines[load.engine].seconds_per_image(size),
                 pause_s=noisy(own.pause.seconds(system.load.tasks(per_s * found.interval_s))),

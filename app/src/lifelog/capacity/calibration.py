@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lifelog.capacity.ceilings import Prediction, predict
-from lifelog.capacity.fit import Observation, fit_parts, speed_of
+from lifelog.capacity.fit import WAYS, Observation, fit_parts, speed_of
 from lifelog.capacity.layout import Layout, Machine
 from lifelog.capacity.load import Load
 from lifelog.capacity.parts import Engine, Parts
@@ -18,6 +18,9 @@ from lifelog.stats.student import t_quantile
 
 # Fewer than this cannot tell the parts from each other.
 LEAST_RUNS = 6
+LEAST_ERRORS = 3
+# Standard deviation of a normal distribution over the median size of its deviations.
+_NORMAL_MEDIAN = 1.4826
 # A setting that is a number may be so much outside of what was calibrated before that is said.
 _ROOM = 1.05
 _NUMBERS = (
@@ -41,10 +44,11 @@ class Interval:
 class Calibration:
     """Parts, and what is known of their predictions.
 
-    `correction`: geometric mean of measured over predicted. `log_errors`: of each run, log(measured /
-    predicted) by costs that were fitted without it. `covered`: least and largest of each number,
-    and the names of each choice. `residuals`: of each component's fit, relative. `by_speed`: whether
-    costs are taken to each run's speed, by its bare engine, because that made the errors smaller.
+    `correction`: geometric mean of measured over predicted. `log_errors`: log(measured /
+    predicted) of runs, by costs that were fitted without each; paced runs, whose rate is a setting, and
+    runs that alone have a client, an encoding or the like have none. `covered`: least and largest of each number,
+    and the names of each choice. `residuals`: of each component's fit, relative. `way`, one of
+    `fit.WAYS`: how costs are taken to each run's speed, the one that made the errors smallest.
     """
 
     parts: Parts
@@ -52,13 +56,22 @@ class Calibration:
     log_errors: Mapping[str, float]
     covered: Mapping[str, Any]
     residuals: Mapping[str, float]
-    by_speed: bool = True
+    way: str = "none"
+
+    @property
+    def typical_error(self) -> float:
+        """Median size of the errors, on the scale of natural logarithms."""
+        return float(np.median(np.abs(list(self.log_errors.values()))))
 
     @property
     def log_sd(self) -> float:
-        """Standard deviation of the errors about zero, on the scale of natural logarithms."""
-        errors = np.asarray(list(self.log_errors.values()))
-        return float(np.sqrt(np.mean(errors**2)))
+        """Standard deviation of normal errors about zero whose median size is that of these.
+
+        The median and not the mean of squares: a run whose like is not among the others, such as the one
+        with the most partitions, is an extrapolation without itself, and says little of what lies
+        inside. (Huber, Robust Statistics, 1981, 5.1.)
+        """
+        return _NORMAL_MEDIAN * self.typical_error
 
     def interval(self, images_per_s: float) -> Interval:
         """The prediction times and over exp(t(n - 1) s), s and n of the leave-one-out errors."""
@@ -91,8 +104,8 @@ class Calibration:
 def calibrate(seen: Sequence[Observation]) -> Calibration:
     """Fit all parts, and predict each run by parts that were fitted to the others.
 
-    The bare engine is timed for a second only: whether it tells a run's speed, or adds noise, is
-    judged by the errors with and without it. ValueError where there are fewer than LEAST_RUNS that
+    Whether the bare engine, timed for a second, or the sampler's piece of work tells a run's speed, or
+    adds noise, is judged by the errors with and without it. ValueError where there are fewer than LEAST_RUNS that
     recorded their components.
     """
     runs = [own for own in seen if own.component_cores]
@@ -101,30 +114,51 @@ def calibrate(seen: Sequence[Observation]) -> Calibration:
             f"{len(runs)} valid runs recorded the processor time of their components, and a "
             f"calibration needs {LEAST_RUNS}"
         )
-    return min((_calibrated(runs, way) for way in (False, True)), key=lambda own: own.log_sd)
+    ways = [_calibrated(runs, way) for way in WAYS if way != "reference" or _all_refer(runs)]
+    if len(ways[0].log_errors) < LEAST_ERRORS:
+        raise ValueError(
+            f"{len(ways[0].log_errors)} runs can be predicted by the others, and an interval needs "
+            f"{LEAST_ERRORS}"
+        )
+    return min(ways, key=lambda own: own.typical_error)
 
 
-def _calibrated(runs: Sequence[Observation], by_speed: bool) -> Calibration:
-    fit = fit_parts(runs, by_speed)
-    correction = _correction(fit.parts, runs, by_speed)
+def _all_refer(runs: Sequence[Observation]) -> bool:
+    return all(own.reference_s for own in runs)
+
+
+def _calibrated(runs: Sequence[Observation], way: str) -> Calibration:
+    fit = fit_parts(runs, way)
+    correction = _correction(fit.parts, runs, way)
     errors = {}
     for at, own in enumerate(runs):
         others = [*runs[:at], *runs[at + 1 :]]
-        parts = fit_parts(others, by_speed).parts
-        found = predict_run(parts, own, _correction(parts, others, by_speed), by_speed)
+        if own.load.mode == "paced" or not _named_by(others, own):
+            continue
+        parts = fit_parts(others, way).parts
+        found = predict_run(parts, own, _correction(parts, others, way), way)
         errors[own.name] = math.log(own.images_per_s / found.images_per_s)
-    return Calibration(fit.parts, correction, errors, _covered(runs), fit.residuals, by_speed)
+    return Calibration(fit.parts, correction, errors, _covered(runs), fit.residuals, way)
+
+
+def _named_by(others: Sequence[Observation], own: Observation) -> bool:
+    """Whether others have the same client, encoding and so on: without it they say nothing of its cost."""
+    return all(
+        getattr(own.load, name) in {getattr(other.load, name) for other in others}
+        for name in _NAMES
+    )
 
 
 def predict_run(
-    parts: Parts, own: Observation, correction: float = 1.0, by_speed: bool = True
+    parts: Parts, own: Observation, correction: float = 1.0, way: str = "none"
 ) -> Prediction:
     """What was to be expected of a run on its machines as they were: their speed, and others' load."""
-    speed = speed_of(own, parts.engines) if by_speed else None
-    if speed is None and not own.load.sleep_s and own.load.engine not in parts.engines:
+    speed = speed_of(own, parts.engines, parts.reference_s, way)
+    if not own.load.sleep_s and own.load.engine not in parts.engines:
         parts = with_engine(parts, own)
+    layout = without(own.layout, own.foreign_cores)
     return predict(
-        parts.at_speed(speed or 1.0), own.load, without(own.layout, own.foreign_cores), correction
+        parts.at_speed(speed or 1.0), own.load, layout, correction, own.bare_images_per_s
     )
 
 
@@ -146,9 +180,9 @@ def without(layout: Layout, foreign_cores: float) -> Layout:
     return replace(layout, machines=machines)
 
 
-def _correction(parts: Parts, runs: Sequence[Observation], by_speed: bool) -> float:
+def _correction(parts: Parts, runs: Sequence[Observation], way: str) -> float:
     logs = [
-        math.log(own.images_per_s / predict_run(parts, own, 1.0, by_speed).images_per_s)
+        math.log(own.images_per_s / predict_run(parts, own, 1.0, way).images_per_s)
         for own in runs
         if own.load.mode != "paced"
     ]

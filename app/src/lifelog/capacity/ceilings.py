@@ -85,9 +85,21 @@ def bare_images_per_s(parts: Parts, load: Load, slots: int) -> float:
 class System:
     """One point on its machines; all rates in images/s, all times in seconds."""
 
-    def __init__(self, parts: Parts, load: Load, layout: Layout) -> None:
+    def __init__(self, parts: Parts, load: Load, layout: Layout, bare: float | None = None) -> None:
+        """`bare`: images/s of the engine alone, where a run timed it."""
         self.parts, self.load, self.layout = parts, load, layout
-        self.cap = cap_images(load, bare_images_per_s(parts, load, layout.slots), layout.slots)
+        self.bare = bare or bare_images_per_s(parts, load, layout.slots)
+        self.cap = cap_images(load, self.bare, layout.slots)
+
+    def written(self, images_per_s: float) -> float:
+        """What producers write at that rate: more, where the share that they get anyway is enough for it."""
+        load, layout = self.load, self.layout
+        if load.mode in ("paced", "drain") or not layout.producers_share_cores:
+            return images_per_s
+        moving = {**rates(load, images_per_s, 1.0), "idle": 0.0}
+        each = self.producer.cores(moving) / images_per_s
+        free = self.parts.surplus_share * layout.producer_cores
+        return max(images_per_s, min(free, len(layout.producers)) / each if each > 0 else 0.0)
 
     def slot_seconds(self, images: float) -> float:
         """Time that a micro-batch of so many images keeps the slots busy: its waves of tasks."""
@@ -117,7 +129,7 @@ class System:
         """
         load = self.load
         waiting = not (self.layout.producers_share_cores or load.mode == "paced")
-        if waiting or load.mode == "drain":
+        if waiting or load.mode == "drain" or self.written(images_per_s) > images_per_s:
             return max(load.trigger_s, self.cap / images_per_s)
         # The time in which what came during the last micro-batch is processed: a fixed point.
         most = min(self.cap / images_per_s, 3600.0)
@@ -134,7 +146,8 @@ class System:
         parts, load, layout = self.parts, self.load, self.layout
         interval = self.interval(images_per_s)
         per_s = rates(load, images_per_s, interval)
-        moving = {**per_s, "idle": 0.0}
+        written = rates(load, self.written(images_per_s), interval)
+        moving = {**written, "task": per_s["task"], "idle": 0.0}
         copies = load.replication - 1
         size = images_per_s / per_s["call"]
         python = parts.python.cores(per_s) + images_per_s * (
@@ -212,7 +225,7 @@ class System:
         load, cap = self.load, self.cap
         if not math.isfinite(cap):
             # Uncapped: the longer a micro-batch, the smaller the share of what each costs anyway.
-            cap = 1e3 * bare_images_per_s(self.parts, load, self.layout.slots)
+            cap = 1e3 * self.bare
         tasks = load.tasks(cap)
         slot = slots_name(tasks, self.layout.slots)
         busy = self.parts.pause.seconds(tasks) + self.slot_seconds(cap)
@@ -244,13 +257,20 @@ def most_rate(fits: Callable[[float], bool]) -> float:
     return math.exp(low)
 
 
-def predict(parts: Parts, load: Load, layout: Layout, correction: float = 1.0) -> Prediction:
+def predict(
+    parts: Parts,
+    load: Load,
+    layout: Layout,
+    correction: float = 1.0,
+    bare: float | None = None,
+) -> Prediction:
     """What is to be expected of a point.
 
-    `correction`: what calibrated points reached of the lowest ceiling. A paced point has the offered
+    `correction`: what calibrated points reached of the lowest ceiling. `bare`: images/s of the engine
+    alone, where it was timed; it sizes the micro-batches. A paced point has the offered
     rate where every ceiling is above it.
     """
-    system = System(parts, load, layout)
+    system = System(parts, load, layout, bare)
     ceilings = [
         own if own.kind == "setting" else replace(own, images_per_s=own.images_per_s * correction)
         for own in system.ceilings()

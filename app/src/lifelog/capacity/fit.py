@@ -7,9 +7,8 @@ not show is zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +33,23 @@ _EXPLAINED_BY = {
     "driver": ("batch", "task", "call"),
 }
 
+# How the speed of the machines in a run can be told.
+WAYS = ("none", "engine", "reference")
+# A backlog that grows by more than this share of the rate is one.
+_GREW = 0.1
+Fitter = Callable[[str, list[list[float]], list[float]], list[float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a run measured, as the costs are fitted to it.
 
-    `component_cores`: busy cores by component, summed over the machines; None where they were not
-    recorded. `producer_s_per_image`: processor time. `bare_images_per_s`: of the engine alone in all
+    `written_images_per_s`: what producers wrote, which is more where a backlog grew. `component_cores`:
+    busy cores by component, summed over the machines; None where they were not recorded.
+    `bare_images_per_s`: of the engine alone in all
     slots before the load. `convert_share`: time of converting over that of the engine in its calls.
-    `pause_s`: of a micro-batch, beside adding it. `foreign_cores`: used by others.
+    `pause_s`: of a micro-batch, beside adding it. `foreign_cores`: used by others. `reference_s`: mean
+    processor time of the sampler's fixed piece of work during the run.
     """
 
     name: str
@@ -51,16 +58,23 @@ class Observation:
     images_per_s: float
     interval_s: float
     bare_images_per_s: float
-    producer_s_per_image: float | None = None
+    written_images_per_s: float
     component_cores: Mapping[str, float] | None = None
     convert_share: float | None = None
     pause_s: float | None = None
     foreign_cores: float = 0.0
+    reference_s: float | None = None
 
     @property
     def rates(self) -> dict[str, float]:
         """How often each feature happened per second."""
         return rates(self.load, self.images_per_s, self.interval_s)
+
+    @property
+    def written_rates(self) -> dict[str, float]:
+        """The same of what producers wrote; tasks are those that read."""
+        written = rates(self.load, self.written_images_per_s, self.interval_s)
+        return {**written, "task": self.rates["task"]}
 
     @property
     def images_per_call(self) -> float:
@@ -99,11 +113,19 @@ def fit_engines(seen: Sequence[Observation]) -> dict[str, Engine]:
     return found
 
 
-def speed_of(own: Observation, engines: Mapping[str, Engine]) -> float | None:
-    """How fast the machines were in a run, over the calibration: by the bare engine.
+def speed_of(
+    own: Observation, engines: Mapping[str, Engine], reference_s: float | None, way: str
+) -> float | None:
+    """How fast the machines were in a run, over the calibration, by one of WAYS.
 
-    None where this engine was not calibrated, or sleeps.
+    `engine`: the bare engine, timed before the load; `reference`: the sampler's fixed piece of work,
+    timed each second of it; `none`: as fast. None where it is not known: the engine was not
+    calibrated, or sleeps, or the reference was not recorded.
     """
+    if way == "none":
+        return 1.0
+    if way == "reference":
+        return reference_s / own.reference_s if reference_s and own.reference_s else None
     engine = engines.get(own.load.engine)
     if engine is None or own.load.sleep_s:
         return None
@@ -119,16 +141,18 @@ class Fit:
     residuals: Mapping[str, float]
 
 
-def fit_parts(seen: Sequence[Observation], by_speed: bool = True) -> Fit:
+def fit_parts(seen: Sequence[Observation], way: str = "none") -> Fit:
     """Costs of all parts from runs that recorded them; ValueError where no run did.
 
-    `by_speed`: times of each run are first taken to the calibration's mean speed.
+    `way`, one of WAYS: by which times of each run are first taken to the calibration's mean speed.
     """
     runs = [own for own in seen if own.component_cores]
     if not runs:
         raise ValueError("no run recorded the processor time of its components")
     engines = fit_engines(runs)
-    speeds = [(speed_of(own, engines) if by_speed else None) or 1.0 for own in runs]
+    known = [own.reference_s for own in runs if own.reference_s]
+    reference_s = float(np.exp(np.mean(np.log(known)))) if known else None
+    speeds = [speed_of(own, engines, reference_s, way) or 1.0 for own in runs]
     residuals: dict[str, float] = {}
 
     def fitted(component: str, rows: list[list[float]], values: list[float]) -> list[float]:
@@ -179,13 +203,15 @@ def fit_parts(seen: Sequence[Observation], by_speed: bool = True) -> Fit:
         pause=_pause(runs, speeds, fitted),
         wire=Wire(KEY_BYTES + RECORD_OVERHEAD_BYTES, RECORD_BATCH_OVERHEAD_BYTES),
         background=_background(runs, speeds),
+        surplus_share=_surplus_share(runs),
+        reference_s=reference_s,
     )
     return Fit(parts, residuals)
 
 
 def _broker_row(own: Observation) -> list[float]:
     """Features of all brokers as leaders, then as further replicas."""
-    per_s = {**own.rates, "idle": float(len(own.layout.brokers))}
+    per_s = {**own.written_rates, "idle": float(len(own.layout.brokers))}
     further = [(own.load.replication - 1) * per_s[name] for name in _EXPLAINED_BY["replica"]]
     return [*(per_s[name] for name in _EXPLAINED_BY["broker"]), *further]
 
@@ -199,30 +225,40 @@ def _convert(own: Observation, engines: Mapping[str, Engine]) -> float:
 
 
 def _producers(
-    runs: Sequence[Observation], speeds: Sequence[float], fitted: Any
+    runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter
 ) -> dict[str, Cost]:
     names, found = _EXPLAINED_BY["producer"], {}
     for kind in sorted({own.load.producer_kind for own in runs}):
-        own_runs = [
+        chosen = [
             (own, speed)
             for own, speed in zip(runs, speeds, strict=True)
-            if own.load.producer_kind == kind and own.producer_s_per_image
+            if own.load.producer_kind == kind and own.load.mode != "drain"
         ]
-        if own_runs:
-            rows = [[own.rates[name] / own.images_per_s for name in names] for own, _ in own_runs]
-            values = [(own.producer_s_per_image or 0.0) * speed for own, speed in own_runs]
-            found[kind] = Cost(
-                **dict(zip(names, fitted(f"producer {kind}", rows, values), strict=True))
-            )
+        if chosen:
+            rows = [[own.written_rates[name] for name in names] for own, _ in chosen]
+            values = [(own.component_cores or {}).get("producer", 0.0) * s for own, s in chosen]
+            costs = fitted(f"producer, {kind}", rows, values)
+            found[kind] = Cost(**dict(zip(names, costs, strict=True)))
     return found
 
 
-def _pause(runs: Sequence[Observation], speeds: Sequence[float], fitted: Any) -> Pause:
+def _pause(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter) -> Pause:
     known = [(own, s) for own, s in zip(runs, speeds, strict=True) if own.pause_s]
     if not known:
         return Pause()
     rows = [[1.0, own.rates["task"] * own.interval_s] for own, _ in known]
     return Pause(*fitted("pause", rows, [(own.pause_s or 0.0) * speed for own, speed in known]))
+
+
+def _surplus_share(runs: Sequence[Observation]) -> float:
+    """Mean share of the cores that yielding producers had in runs whose backlog grew; 0 without any."""
+    shares = []
+    for own in runs:
+        grew = own.written_images_per_s > (1 + _GREW) * own.images_per_s
+        if grew and own.layout.producers_share_cores and not own.load.sleep_s:
+            cores = own.layout.producer_cores
+            shares.append((own.component_cores or {}).get("producer", 0.0) / cores)
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def _background(runs: Sequence[Observation], speeds: Sequence[float]) -> dict[str, float]:

@@ -57,6 +57,11 @@ class Layout:
         return tuple(machine for own in self.replicas for machine in own[1:])
 
     @property
+    def producer_cores(self) -> float:
+        """Cores of the machines that producers live on."""
+        return sum(self.machines[at].cores for at in set(self.producers))
+
+    @property
     def producers_share_cores(self) -> bool:
         """Whether producers live beside workers, and so get what these leave (rule V12)."""
         return bool(set(self.producers) & set(self.workers))

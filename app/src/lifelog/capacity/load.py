@@ -16,9 +16,6 @@ KEY_BYTES = 16
 # value, number of headers, as varints; a record batch's own head. (KIP-98.)
 RECORD_OVERHEAD_BYTES = 10
 RECORD_BATCH_OVERHEAD_BYTES = 61
-# Our own choice, from runs on a laptop: beside `linger_ms`, a record batch of a saturated producer fills
-# for as long as earlier requests are under way.
-REQUEST_S = 0.08
 FEATURES = ("idle", "batch", "task", "call", "record_batch", "record", "image", "byte")
 
 
@@ -59,12 +56,14 @@ class Load:
     def records_per_batch(self, images_per_s: float) -> float:
         """Records that the client collects into a record batch, at least one.
 
-        Those that one producer sends to one partition while it waits, at most what its limit holds.
+        Saturated, what its limit holds: a producer is always ahead. On a schedule, what one producer
+        sends to one partition during `linger_ms`.
         """
-        wait_s = self.linger_s + (0.0 if self.mode == "paced" else REQUEST_S)
         full = max(1, int(self.producer_batch_bytes // self.record_bytes))
+        if self.mode != "paced":
+            return float(full)
         each = images_per_s / self.images_per_record / self.producers / self.partitions
-        return min(float(full), max(1.0, each * wait_s))
+        return min(float(full), max(1.0, each * self.linger_s))
 
     def tasks(self, images: float) -> float:
         """Tasks of a micro-batch of so many images: partitions that have a record of it."""

@@ -90,6 +90,8 @@ class Parts:
     pause: Pause
     wire: Wire
     background: Mapping[str, float] = field(default_factory=dict)
+    surplus_share: float = 0.0
+    reference_s: float | None = None
 
     def at_speed(self, speed: float) -> Parts:
         """Costs where every processor is `speed` times as fast as in the calibration."""

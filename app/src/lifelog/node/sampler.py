@@ -18,6 +18,7 @@ from lifelog.node.components import Testbed
 from lifelog.node.counters import container_kind, interface_of, sources, usable_cores
 from lifelog.node.jobs import LEASE_S, lease_left_s, running
 from lifelog.node.processtimes import component_sources
+from lifelog.node.reference import reference_source
 from lifelog.node.replicalag import LAG_FIELDS, ReplicaLag
 
 METRICS_FILE = "metrics.jsonl"
@@ -43,7 +44,7 @@ def sample_machine(
     """
     own = sources(address, root)
     (cpu,) = (source for source in own if "cpu_s" in source.units)
-    own += component_sources(testbed, cpu, root)
+    own += [*component_sources(testbed, cpu, root), reference_source()]
     cores = usable_cores(root)
     lag = None
     lag_absent: str | None = "another machine records it"

@@ -118,15 +118,21 @@ def _shared(what: str, reasons: Mapping[str, Sequence[str | None]], total: int) 
     ]
 
 
+_SPEED = {
+    "engine": "the bare engine's speed before the load, over that in the calibration {}",
+    "reference": "the speed of the sampler's piece of work, over that in the calibration {}",
+}
+
+
 def _conditions(known: Sequence[Mapping[str, Any]]) -> str:
+    others = _span([own["foreign_cores"] for own in known], "cores that others used {}")
+    way = known[0]["speed_by"]
     speeds = [own["speed_factor"] for own in known if own["speed_factor"] is not None]
-    others = [own["foreign_cores"] for own in known]
-    span = _span(speeds, "the bare engine's speed over that in the calibration {}")
-    rest = _span(others, "cores that others used {}")
-    if not known[0]["speed_used"]:
-        span += ", not used: in the calibration it made predictions worse" if span else ""
-        return f"predictions allow for {rest}" + (f"; {span}" if span else "")
-    return f"predictions allow for {rest}" + (f" and {span}" if span else "")
+    if way not in _SPEED:
+        speed = "; nothing tells the machines' speed in a run well enough to allow for it"
+    else:
+        speed = f" and {_span(speeds, _SPEED[way])}" if speeds else "; a run's speed is not known"
+    return f"predictions allow for {others}{speed}"
 
 
 def _span(values: Sequence[float], text: str) -> str:

@@ -91,8 +91,8 @@ def markdown(known: Known, found: Sequence[Residual]) -> str:
         *(_line(own) for own in found),
         "",
         f"{near} of {len(errors)} held-out points are within {NEAR:.0%} (paced points, whose rate is a "
-        f"setting, are not counted). Calibration: {len(known.observations)} runs, each predicted "
-        f"by the others is off by {known.calibration.log_sd:.0%} (root mean square).",
+        f"setting, are not counted). Calibration: {len(known.observations)} runs; predicted by the "
+        f"others, one is off by {known.calibration.typical_error:.0%} (median).",
     ]
     return "\n".join(lines)
 

@@ -96,10 +96,9 @@ def _count(number: int, what: str) -> str:
 
 def remarks(found: Plan, known: Known, nodes: Nodes) -> list[str]:
     """What the prediction rests on, and where it goes beyond that."""
-    errors = known.calibration.log_errors
     texts = [
-        f"calibration: {known.directory}, {len(errors)} runs; each predicted by the others is off by "
-        f"{known.calibration.log_sd:.0%} (root mean square)",
+        f"calibration: {known.directory}, {len(known.observations)} runs; predicted by the others, one is "
+        f"off by {known.calibration.typical_error:.0%} (median)",
         f"nodes: {nodes.cores} cores of {nodes.speed:g} times the calibrated speed, "
         + (
             "links without limit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 from lifelog.capacity.fit import Observation
 from lifelog.capacity.layout import Layout, Machine, machine_groups
 from lifelog.capacity.load import load_of
+from lifelog.experiment.settings import TIMED_MODES
 
 # Of the parts of a micro-batch, the one in which tasks run.
 _WORKING, _WHOLE = "addBatch", "triggerExecution"
+# Our own choices: samples of the lag that make a slope, and the share of the rate that is one.
+_LEAST_LAGS = 10
+_GROWING = 0.1
 
 
 def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
@@ -42,11 +47,12 @@ def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
         images_per_s=run["throughput_images_per_s"],
         interval_s=run["measured_s"] / run["micro_batches"],
         bare_images_per_s=bare,
-        producer_s_per_image=_producer_s_per_image(directory, spec),
+        written_images_per_s=written_images_per_s(run),
         component_cores=components,
         convert_share=_convert_share(run),
         pause_s=_pause_s(run),
         foreign_cores=_foreign_cores(run),
+        reference_s=_reference_s(run),
     )
 
 
@@ -110,17 +116,34 @@ def _foreign_cores(run: Mapping[str, Any]) -> float:
     )
 
 
-def _producer_s_per_image(directory: Path, spec: Mapping[str, Any]) -> float | None:
-    """Processor time of the producers over their images, as they report both."""
-    spent = images = 0.0
-    for own in spec["producers"]:
-        try:
-            report = _json(directory / f"producers/producer-{own['id']}.json")
-            spent += float(report["cpu_s"])
-            images += float(report["acknowledged"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-    return spent / images if images else None
+def _reference_s(run: Mapping[str, Any]) -> float | None:
+    """Geometric mean over the machines of how long the sampler's piece of work took."""
+    sampled = [own for own in (run.get("node_metrics") or {}).values() if own.get("samples")]
+    known = [float(own["mean_reference_ms"]) for own in sampled if own.get("mean_reference_ms")]
+    if not known or len(known) < len(sampled):
+        return None
+    return math.exp(sum(map(math.log, known)) / len(known)) / 1000
+
+
+def written_images_per_s(run: Mapping[str, Any]) -> float:
+    """What producers wrote per second of the counted interval: the rate, and how the backlog grew.
+
+    Just the rate where too little is known of the lag, or the load was no timed one.
+    """
+    rate = float(run["throughput_images_per_s"])
+    settings, series = run["settings"], run["series"]
+    ends = [at for at in series["completed_s"] if 0 < at <= settings["duration_s"]]
+    if run["mode"] not in TIMED_MODES or not ends:
+        return rate
+    lags = [
+        own for own in series["lag_records"] if ends[-1] - run["measured_s"] <= own[0] <= ends[-1]
+    ]
+    if len(lags) < _LEAST_LAGS:
+        return rate
+    (began, first), (ended, last) = lags[0], lags[-1]
+    # Within a micro-batch the lag saws up and down: a slope that is none is left out.
+    grown = (last - first) / (ended - began) * settings["images_per_record"]
+    return rate + (grown if grown > _GROWING * rate else 0.0)
 
 
 def _convert_share(run: Mapping[str, Any]) -> float | None:

@@ -139,6 +139,7 @@ def predicted(
 def _mean(seen: Sequence[Observation]) -> Observation:
     """The newest, under the mean conditions of all."""
     rates = [own.load.target_rate for own in seen if own.load.target_rate is not None]
+    references = [own.reference_s for own in seen if own.reference_s is not None]
     newest = seen[-1]
     load = replace(newest.load, target_rate=float(np.mean(rates)) if rates else None)
     return replace(
@@ -147,6 +148,7 @@ def _mean(seen: Sequence[Observation]) -> Observation:
         images_per_s=float(np.mean([own.images_per_s for own in seen])),
         bare_images_per_s=float(np.mean([own.bare_images_per_s for own in seen])),
         foreign_cores=float(np.mean([own.foreign_cores for own in seen])),
+        reference_s=float(np.mean(references)) if len(references) == len(seen) else None,
     )
 
 
@@ -154,8 +156,9 @@ def _document(
     known: Known, runs: Sequence[Observation], run: Mapping[str, Any]
 ) -> dict[str, Any] | str:
     calibration, own = known.calibration, _mean(runs)
-    found = predict_run(calibration.parts, own, calibration.correction, calibration.by_speed)
+    found = predict_run(calibration.parts, own, calibration.correction, calibration.way)
     rate, errors = found.images_per_s, calibration.log_errors
+    held_out = own.name not in {one.name for one in known.observations}
     fitted = [math.log(one.images_per_s) - errors[one.name] for one in runs if one.name in errors]
     if fitted:
         # Runs of the calibration itself: what the others say of each.
@@ -171,14 +174,16 @@ def _document(
         "images_per_s": rate,
         "interval": [interval.low, interval.high],
         "measured_over_predicted": own.images_per_s / rate,
-        "held_out": not fitted,
+        "held_out": held_out,
         "binding": asdict(found.binding),
         "following": None if following is None else asdict(following),
         "distance": found.distance,
         "ceilings": [asdict(ceiling) for ceiling in found.ceilings],
         "cores": found.cores,
-        "speed_factor": speed_of(own, calibration.parts.engines),
-        "speed_used": calibration.by_speed,
+        "speed_factor": speed_of(
+            own, calibration.parts.engines, calibration.parts.reference_s, calibration.way
+        ),
+        "speed_by": calibration.way,
         "foreign_cores": own.foreign_cores,
         "correction": calibration.correction,
         "extrapolated": [

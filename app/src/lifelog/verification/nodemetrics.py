@@ -21,6 +21,7 @@ FIGURES = (
     "throttled_share",
     "foreign_share",
     "component_cores",
+    "mean_reference_ms",
 )
 # Where each figure comes from in a sample.
 _COUNTERS = {
@@ -40,6 +41,7 @@ _PEAKS = {
     "peak_memory_mb": ("memory_used_bytes", 1 / (1 << 20)),
     "largest_replica_lag_records": ("replica_lag_largest_records", 1),
 }
+_MEANS = {"mean_reference_ms": "reference_ms"}
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ def summarize(samples: Samples, start_ns: int, end_ns: int) -> dict[str, Any]:
     bytes. `mean_network_*`: 10^6 bit/s of its interface. `mean_disk_*`: 10^6 bytes/s. `*_share`: of the
     time (rule V12), 0 to 1, taken by the hypervisor, slowed for heat, used by others.
     `component_cores`: processor time / time of each component of the testbed (`broker`, `executor`,
-    ..., `kernel`). A figure that cannot be computed is None, with its reason under
+    ..., `kernel`). `mean_reference_ms`: of the sampler's own piece of work. A figure that cannot be computed is None, with its reason under
     `absent_because`.
     """
     inside = [line for line in samples.lines if start_ns <= line["time_ns"] <= end_ns]
@@ -103,6 +105,8 @@ def summarize(samples: Samples, start_ns: int, end_ns: int) -> dict[str, Any]:
 def _figure(
     figure: str, inside: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
 ) -> tuple[float | None, str | None]:
+    if figure in _MEANS:
+        return _mean(_MEANS[figure], inside, header)
     if figure in _SHARES:
         name, of_cores = _SHARES[figure]
         cores = header.get("cores") if of_cores else 1
@@ -120,6 +124,15 @@ def _figure(
     if not known:
         return None, _why_unknown(name, inside)
     return max(line[name] for line in known) * factor, None
+
+
+def _mean(
+    name: str, inside: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
+) -> tuple[float | None, str | None]:
+    if absent := _absent_because(name, header):
+        return None, absent
+    known = [line[name] for line in inside if isinstance(line.get(name), (int, float))]
+    return (sum(known) / len(known), None) if known else (None, _why_unknown(name, inside))
 
 
 def _component_cores(

@@ -11,7 +11,7 @@ from synthetic_capacity import LOAD, PARTS, apart, one_machine
 from lifelog.capacity.ceilings import System, most_rate, predict
 from lifelog.capacity.layout import FRAME_SHARE, Machine, link_bytes_per_image, machine_groups
 from lifelog.capacity.load import cap_images, load_of, rates
-from lifelog.capacity.parts import Cost, Parts, Pause
+from lifelog.capacity.parts import Cost, Engine, Parts, Pause
 from lifelog.consumer.driver import EXPECTED_SHARE, expected_images_per_s
 from lifelog.consumer.session import ARROW_BATCH_IMAGES
 from lifelog.experiment.settings import Settings
@@ -135,6 +135,29 @@ def test_a_backlog_fills_micro_batches_where_producers_have_their_own_cores() ->
     system = System(PARTS, LOAD, apart(LOAD))
     assert system.interval(10_000) * 10_000 == pytest.approx(system.cap)
     assert System(PARTS, LOAD, one_machine(LOAD)).interval(1000) == 1.0
+
+
+def test_producers_that_need_little_write_more_than_is_processed() -> None:
+    slow = replace(PARTS, engines={"chainer mlp": Engine(400e-6, 1e-3)})
+    greedy = replace(slow, surplus_share=0.2)
+    system = System(greedy, LOAD, one_machine(LOAD))
+    each = PARTS.producer["kafka-python"]
+    bytes_s = 784 * each.byte + each.record + each.image + each.record_batch / 161
+    assert system.written(1000) == pytest.approx(0.4 / bytes_s, rel=0.01)
+    assert system.written(50_000) == 50_000
+    # Micro-batches are full, and what is written for nothing is missing.
+    found, less = (predict(parts, LOAD, one_machine(LOAD)) for parts in (slow, greedy))
+    assert less.images_per_s < found.images_per_s
+    assert less.interval_s * less.images_per_s == pytest.approx(system.cap)
+    paced = replace(LOAD, mode="paced", target_rate=100.0)
+    assert System(greedy, paced, one_machine(paced)).written(100) == 100
+
+
+def test_record_batches_are_full_unless_a_schedule_keeps_them_small() -> None:
+    assert LOAD.records_per_batch(10) == 131_072 // (784 + 26)
+    paced = replace(LOAD, mode="paced", linger_s=0.02)
+    assert paced.records_per_batch(3200) == 2
+    assert paced.records_per_batch(10) == 1
 
 
 def test_hosts_of_one_machine_id_are_one_machine() -> None:

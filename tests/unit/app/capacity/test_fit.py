@@ -31,7 +31,7 @@ def test_exact_runs_give_the_costs_back() -> None:
 def test_noisy_runs_of_a_machine_of_changing_speed_predict_others() -> None:
     random = np.random.default_rng(7)
     found = calibrate(observed(random))
-    assert found.by_speed
+    assert found.way == "engine"
     held_out = [
         {"images_per_record": 5}, {"partitions": 16}, {"images_per_call": 300},
         {"encoding": "float32", "image_bytes": 3136, "images_per_record": 4},
@@ -40,7 +40,8 @@ def test_noisy_runs_of_a_machine_of_changing_speed_predict_others() -> None:
         {"producer_batch_bytes": 4500},
     ]  # fmt: skip
     errors = [
-        own.images_per_s / predict_run(found.parts, own, found.correction).images_per_s - 1
+        own.images_per_s / predict_run(found.parts, own, found.correction, found.way).images_per_s
+        - 1
         for own in observed(random, held_out)
     ]
     assert sum(abs(error) <= 0.15 for error in errors) >= 8, errors
@@ -53,7 +54,7 @@ def test_the_interval_holds_what_it_says() -> None:
         random = np.random.default_rng(100 + seed)
         found = calibrate(observed(random, noise=0.05))
         for own in observed(random, more, noise=0.05):
-            expected = predict_run(found.parts, own, found.correction).images_per_s
+            expected = predict_run(found.parts, own, found.correction, found.way).images_per_s
             interval = found.interval(expected)
             inside += interval.low <= own.images_per_s <= interval.high
             total += 1
@@ -64,11 +65,13 @@ def test_the_bare_engine_tells_a_runs_speed() -> None:
     seen = observed(np.random.default_rng(1), noise=0.0, speeds=0.0)
     engines = fit_parts(seen).parts.engines
     fast = replace(seen[0], bare_images_per_s=2 * seen[0].bare_images_per_s)
-    assert speed_of(fast, engines) == pytest.approx(2, rel=0.01)
-    assert speed_of(replace(fast, load=replace(LOAD, engine="other")), engines) is None
-    expected = predict_run(PARTS, seen[0]).images_per_s
+    assert speed_of(fast, engines, None, "engine") == pytest.approx(2, rel=0.01)
+    assert (
+        speed_of(replace(fast, load=replace(LOAD, engine="other")), engines, None, "engine") is None
+    )
+    expected = predict_run(PARTS, seen[0], 1.0, "engine").images_per_s
     # More than twice: what each micro-batch costs anyway is halved as well.
-    assert 2 <= predict_run(PARTS, fast).images_per_s / expected < 2.4
+    assert 2 <= predict_run(PARTS, fast, 1.0, "engine").images_per_s / expected < 2.4
 
 
 def test_a_bare_engine_that_tells_nothing_is_left_out() -> None:
@@ -79,7 +82,25 @@ def test_a_bare_engine_that_tells_nothing_is_left_out() -> None:
         )
         for own in observed(random, speeds=0.0)
     ]
-    assert not calibrate(seen).by_speed
+    assert calibrate(seen).way == "none"
+
+
+def test_the_samplers_work_tells_a_runs_speed_where_the_bare_engine_does_not() -> None:
+    random = np.random.default_rng(7)
+    seen = [
+        replace(
+            own,
+            reference_s=20 * own.layout.slots / own.bare_images_per_s,
+            bare_images_per_s=own.bare_images_per_s * math.exp(0.3 * random.standard_normal()),
+        )
+        for own in observed(random, [own for own in POINTS if own.get("images_per_call") is None])
+    ]
+    found = calibrate(seen)
+    assert found.way == "reference"
+    assert found.parts.reference_s == pytest.approx(1e-3, rel=0.2)
+    fast = replace(seen[0], reference_s=found.parts.reference_s / 2)
+    assert speed_of(fast, {}, found.parts.reference_s, "reference") == 2
+    assert calibrate([replace(own, reference_s=None) for own in seen]).way != "reference"
 
 
 def test_what_others_used_is_not_there() -> None:

@@ -17,7 +17,7 @@ from lifelog.cli import main
 from lifelog.errors import UserError
 from lifelog.report import predictions
 from lifelog.results.directory import read_results
-from lifelog.results.observation import observe
+from lifelog.results.observation import observe, written_images_per_s
 from lifelog.results.prediction import MAKE, load_calibration, with_predictions
 from lifelog.results.summary import summarise
 
@@ -48,10 +48,23 @@ def test_files_say_what_was_observed(tmp_path: Path) -> None:
     assert found.load == own.load
     assert found.rates == pytest.approx(own.rates)
     assert found.component_cores == pytest.approx(own.component_cores)
-    for name in ("bare_images_per_s", "producer_s_per_image", "convert_share", "pause_s"):
+    for name in ("bare_images_per_s", "convert_share", "pause_s"):
         assert getattr(found, name) == pytest.approx(getattr(own, name)), name
     assert [machine.name for machine in found.layout.machines] == ["broker-1 and 4 more hosts"]
     assert (found.layout.slots, found.layout.driver, found.layout.workers) == (2, 0, (0, 0))
+
+
+def test_what_piles_up_was_written_too() -> None:
+    lag = [[float(at), 100 * at] for at in range(60)]
+    run = {
+        "mode": "saturation", "throughput_images_per_s": 1000.0, "measured_s": 40.0,
+        "settings": {"duration_s": 60, "images_per_record": 5},
+        "series": {"completed_s": [*map(float, range(70))], "lag_records": lag},
+    }  # fmt: skip
+    assert written_images_per_s(run) == 1500
+    assert written_images_per_s({**run, "mode": "drain"}) == 1000
+    flat = {**run["series"], "lag_records": [[at, 5] for at, _ in lag]}  # type: ignore[dict-item]
+    assert written_images_per_s({**run, "series": flat}) == 1000
 
 
 def test_each_point_has_its_prediction(tmp_path: Path) -> None:
@@ -73,13 +86,19 @@ def test_each_point_has_its_prediction(tmp_path: Path) -> None:
 
 def test_runs_of_the_calibration_are_predicted_by_the_others(tmp_path: Path) -> None:
     write(tmp_path)
-    known = load_calibration(tmp_path / "calibration")
-    points = summary_of(tmp_path / "calibration")["points"]
-    for point in points:
-        found = point["prediction"]
-        assert not found["held_out"]
-        error = known.calibration.log_errors[f"calibration/{point['point']}-r01-a01"]
-        assert found["measured_over_predicted"] == pytest.approx(np.exp(error))
+    errors = load_calibration(tmp_path / "calibration").calibration.log_errors
+    found = {
+        f"calibration/{point['point']}-r01-a01": point["prediction"]
+        for point in summary_of(tmp_path / "calibration")["points"]
+    }
+    assert not any(own["held_out"] for own in found.values())
+    for name, error in errors.items():
+        assert found[name]["measured_over_predicted"] == pytest.approx(np.exp(error))
+    # A paced run, and the only one with text.
+    assert found.keys() - errors.keys() == {
+        "calibration/run_12-r01-a01",
+        "calibration/run_3-r01-a01",
+    }
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_figures_are_those_of_the_interval() -> None:
         "throttled_share": None,
         "foreign_share": None,
         "component_cores": None,
+        "mean_reference_ms": None,
         "faults": [],
         "absent_because": {
             "largest_replica_lag_records": "another machine",
@@ -69,6 +70,7 @@ def test_figures_are_those_of_the_interval() -> None:
             "throttled_share": "throttled_s was not recorded",
             "foreign_share": "foreign_s was not recorded",
             "component_cores": "components_s was not recorded",
+            "mean_reference_ms": "reference_ms was not recorded",
         },
     }
 
@@ -102,6 +104,11 @@ def test_components_have_their_busy_cores() -> None:
     header = {**HEADER, "fields": {"components_s": {"absent_because": "hidden"}}}
     hidden = summarize(parse(written(header, *values)), 0, 99 * S)
     assert hidden["absent_because"]["component_cores"] == "hidden"
+
+
+def test_the_piece_of_work_has_its_mean() -> None:
+    text = written(HEADER, *(sample(s, reference_ms=0.5 + 0.1 * (s % 2)) for s in range(4)))
+    assert summarize(parse(text), 0, 99 * S)["mean_reference_ms"] == 0.55
 
 
 def test_a_missed_second_leaves_the_mean_alone() -> None:
