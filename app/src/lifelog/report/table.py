@@ -20,7 +20,6 @@ from lifelog.results.directory import Unusable, trial_outcome
 from lifelog.results.summary import point_order, summarise
 
 # More points than this stand below each other, with the main figures only.
-LEAST_NAME_WIDTH = 12
 MOST_COLUMNS = 4
 MOST_WIDTH = 100
 MOST_NOTES = 12
@@ -219,9 +218,7 @@ def _lines(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]]) -> Tab
     for label, _ in rows[0]:
         if label == "point":
             # Whole names, over several lines if need be: points differ at their ends.
-            longest = max(len(run["point"]) for run in chosen)
-            width = min(longest, LEAST_NAME_WIDTH)
-            table.add_column(label, overflow="fold", min_width=width)
+            table.add_column(label, overflow="fold")
         else:
             table.add_column(label, justify="right")
     for row in rows:
