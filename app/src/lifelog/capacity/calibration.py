@@ -44,7 +44,7 @@ class Interval:
 class Calibration:
     """Parts, and what is known of their predictions.
 
-    `correction`: geometric mean of measured over predicted. `log_errors`: log(measured /
+    `correction`: median of measured over predicted. `log_errors`: log(measured /
     predicted) of runs, by costs that were fitted without each; paced runs, whose rate is a setting, and
     runs that alone have a client, an encoding or the like have none. `covered`: least and largest of each number,
     and the names of each choice. `residuals`: of each component's fit, relative. `way`, one of
@@ -186,7 +186,7 @@ def _correction(parts: Parts, runs: Sequence[Observation], way: str) -> float:
         for own in runs
         if own.load.mode != "paced"
     ]
-    return math.exp(float(np.mean(logs))) if logs else 1.0
+    return math.exp(float(np.median(logs))) if logs else 1.0
 
 
 def _covered(runs: Sequence[Observation]) -> dict[str, Any]:

@@ -155,7 +155,8 @@ class System:
         )
         on = layout.share
         found = {
-            "producer": on(layout.producers, machine) * self._producers(moving),
+            "producer": on(layout.producers, machine) * self._producers(moving)
+            + layout.producers.count(machine) * self.producer.idle,
             "broker": on(layout.leaders, machine) * parts.broker.cores(moving)
             + on(layout.followers, machine) * copies * parts.replica.cores(moving)
             + layout.brokers.count(machine) * parts.broker.idle,
@@ -192,7 +193,7 @@ class System:
 
             def each_producer(x: float) -> float:
                 moving = {**rates(load, x, self.interval(x)), "idle": 0.0}
-                return self._producers(moving) / len(layout.producers)
+                return self.producer.idle + self._producers(moving) / len(layout.producers)
 
             found.append(Ceiling(producers_name(len(layout.producers)), "producers",
                                  most_rate(lambda x: each_producer(x) <= 1)))  # fmt: skip

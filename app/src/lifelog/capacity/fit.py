@@ -26,6 +26,8 @@ from lifelog.capacity.parts import PER_HOST, PER_MACHINE, Cost, Engine, Parts, P
 # What each component does, and so what its time may be explained by.
 _EXPLAINED_BY = {
     "producer": ("record_batch", "record", "image", "byte"),
+    # On a schedule a producer wakes as often as its clock lets it, however much it sends.
+    "producer, paced": ("idle", "record_batch", "record", "byte"),
     "broker": ("idle", "task", "record_batch", "record", "byte"),
     "replica": ("record_batch", "record", "byte"),
     "executor": ("batch", "task", "record", "byte"),
@@ -227,7 +229,7 @@ def _convert(own: Observation, engines: Mapping[str, Engine]) -> float:
 def _producers(
     runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter
 ) -> dict[str, Cost]:
-    names, found = _EXPLAINED_BY["producer"], {}
+    found = {}
     for kind in sorted({own.load.producer_kind for own in runs}):
         chosen = [
             (own, speed)
@@ -235,7 +237,12 @@ def _producers(
             if own.load.producer_kind == kind and own.load.mode != "drain"
         ]
         if chosen:
-            rows = [[own.written_rates[name] for name in names] for own, _ in chosen]
+            paced = chosen[0][0].load.mode == "paced"
+            names = _EXPLAINED_BY["producer, paced" if paced else "producer"]
+            rows = [
+                [({**own.written_rates, "idle": float(own.load.producers)})[name] for name in names]
+                for own, _ in chosen
+            ]
             values = [(own.component_cores or {}).get("producer", 0.0) * s for own, s in chosen]
             costs = fitted(f"producer, {kind}", rows, values)
             found[kind] = Cost(**dict(zip(names, costs, strict=True)))

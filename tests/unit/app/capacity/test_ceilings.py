@@ -153,6 +153,13 @@ def test_producers_that_need_little_write_more_than_is_processed() -> None:
     assert System(greedy, paced, one_machine(paced)).written(100) == 100
 
 
+def test_producers_on_a_schedule_cost_something_each() -> None:
+    load = replace(LOAD, mode="paced", target_rate=100.0)
+    waking = replace(PARTS, producer={"kafka-python, paced": Cost(idle=0.2)})
+    found = predict(waking, load, one_machine(load))
+    assert found.cores["host"]["producer"] == pytest.approx(4 * 0.2)
+
+
 def test_record_batches_are_full_unless_a_schedule_keeps_them_small() -> None:
     assert LOAD.records_per_batch(10) == 131_072 // (784 + 26)
     paced = replace(LOAD, mode="paced", linger_s=0.02)
