@@ -26,13 +26,13 @@ import psutil
 from comparison.environments import flink_jar, python_of, versions
 from comparison.figure import shares
 from comparison.measure import Bench, PeerError, paced, saturated
-from comparison.page import write_page
 from comparison.registry import PEERS, Peer, add_variants
 from comparison.setup import filled_bench, ready
 from comparison.summary import missing, rotated, summarise, table
 from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
 from lifelog.report.drawing import standalone
+from lifelog.report.marked import write_page
 
 ATTEMPTS = 2
 PARTITIONS = 4

@@ -19,11 +19,11 @@ from typing import Any
 
 from comparison.environments import async_profiler, python_of
 from comparison.measure import START_TIMEOUT_S, Bench, PeerError, Run
-from comparison.page import write_page
 from comparison.registry import OURS, PEERS
 from comparison.setup import filled_bench, ready
 from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
+from lifelog.report.marked import write_page
 from profiling.stacks import JVM_PARTS, PYTHON_PARTS, Part, parse, shares
 from profiling.window import Profile, batches, profile
 

@@ -10,10 +10,10 @@ import pytest
 
 from comparison.environments import PEERS_DIRECTORY, cache, without_paths
 from comparison.figure import shares
-from comparison.page import fill
 from comparison.registry import OURS, PEERS, add_variants
 from comparison.summary import missing, ratios, rotated, summarise, table
 from lifelog.errors import UserError
+from lifelog.report.marked import fill
 
 
 def result(rate: float, p50: float | None = None) -> dict[str, Any]:

@@ -281,7 +281,8 @@ def predict(
         ceilings.append(Ceiling("the offered rate", "load", load.target_rate))
         rate = min(rate, load.target_rate)
     ceilings.sort(key=lambda own: own.images_per_s)
-    bare = rate / correction
-    names = [machine.name for machine in layout.machines]
-    cores = {name: system.cores(at, bare) for at, name in enumerate(names)} if rate > 0 else {}
-    return Prediction(rate, tuple(ceilings), cores, system.interval(bare) if rate > 0 else math.inf)
+    if rate <= 0:
+        return Prediction(rate, tuple(ceilings), {}, math.inf)
+    uncorrected = rate / correction
+    cores = {own.name: system.cores(at, uncorrected) for at, own in enumerate(layout.machines)}
+    return Prediction(rate, tuple(ceilings), cores, system.interval(uncorrected))

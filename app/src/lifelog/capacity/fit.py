@@ -14,14 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelog.capacity.layout import Layout
-from lifelog.capacity.load import (
-    KEY_BYTES,
-    RECORD_BATCH_OVERHEAD_BYTES,
-    RECORD_OVERHEAD_BYTES,
-    Load,
-    rates,
-)
+from lifelog.capacity.load import RECORD_BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES, Load, rates
 from lifelog.capacity.parts import PER_HOST, PER_MACHINE, Cost, Engine, Parts, Pause, Wire
+from lifelog.record import KEY_BYTES
 
 # What each component does, and so what its time may be explained by.
 _EXPLAINED_BY = {

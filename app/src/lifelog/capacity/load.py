@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Of a micro-batch's images in one Arrow batch; calls do not cross it (`consumer.session`).
-ARROW_BATCH_IMAGES = 10_000
-# What the driver expects of the bare engine's rate, for the size of a micro-batch (`consumer.driver`).
-EXPECTED_SHARE = 0.4
-KEY_BYTES = 16
+from lifelog.consumer.batches import expected_images_per_s, most_records
+from lifelog.record import KEY_BYTES
+
 # A record of Kafka's format 2: its length, attributes, time and offset deltas, lengths of key and
 # value, number of headers, as varints; a record batch's own head. (KIP-98.)
 RECORD_OVERHEAD_BYTES = 10
@@ -72,11 +70,11 @@ class Load:
     def calls(self, images: float) -> float:
         """Engine calls of a micro-batch of so many images; a task's last one is not full.
 
-        The mean of ceil(n / c) over n is n / c + (c - 1) / 2c.
+        Arrow batches hold whole calls. The mean of ceil(n / c) over n is n / c + (c - 1) / 2c.
         """
         tasks = self.tasks(images)
         each = images / tasks
-        size = min(self.images_per_call, ARROW_BATCH_IMAGES)
+        size = self.images_per_call
         return tasks * max(1.0, each / size + (size - 1) / (2 * size))
 
 
@@ -128,13 +126,12 @@ def rates(load: Load, images_per_s: float, interval_s: float) -> dict[str, float
 
 
 def cap_images(load: Load, bare_images_per_s: float, slots: int) -> float:
-    """Most images of a micro-batch, as the driver sets it; unlimited for paced load.
+    """Most images of a micro-batch, as the consumer sets it; unlimited for paced load.
 
     `bare_images_per_s`: of the engine alone in all slots at once.
     """
     if load.mode == "paced":
         return math.inf
-    busy = min(1.0, load.partitions / slots)
-    expected = EXPECTED_SHARE * bare_images_per_s * busy
-    records = max(load.partitions, int(load.batch_cap_s * expected / load.images_per_record))
-    return float(records * load.images_per_record)
+    expected = expected_images_per_s(bare_images_per_s, load.partitions, slots)
+    each = load.images_per_record
+    return float(each * most_records(load.batch_cap_s, expected, each, load.partitions))

@@ -24,7 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where too few held-out points are predicted well enough."""
-    from lifelog.report.residuals import markdown, residuals, within, write_page
+    from lifelog.report.marked import write_page
+    from lifelog.report.residuals import markdown, residuals, within
     from lifelog.results.prediction import load_calibration
 
     known = load_calibration(args.calibration)
@@ -32,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
     text = markdown(known, found)
     print(text)
     if args.page is not None:
-        write_page(args.page, text)
+        write_page(args.page, "residuals", text)
     return 0 if within(found) else 1

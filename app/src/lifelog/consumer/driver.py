@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lifelog.bundle import load_dataset_bundle
 from lifelog.consumer.application import Application
+from lifelog.consumer.batches import expected_images_per_s, most_records
 from lifelog.consumer.lag import LagMeter
 from lifelog.consumer.progress import progress_listener
 from lifelog.consumer.session import provenance, start_query, work_of
@@ -28,20 +29,8 @@ from lifelog.record import WARMUP_PRODUCER
 
 RATE_OVER_S = 5.0
 STATUS_EVERY_S = 0.5
-# What a pipeline is expected to carry of the bare engine's rate; our own choice. It only sizes the
-# micro-batches: brokers, producers and workers of one machine share its cores.
-EXPECTED_SHARE = 0.4
 # A load without a set end is over when no image has come for so long.
 IDLE_S = 15.0
-
-
-def expected_images_per_s(spec: dict[str, Any], bare_images_per_s: float) -> float:
-    """What the pipeline is expected to carry, of what the engine does bare in all slots at once.
-
-    A partition is one task: more slots than partitions wait.
-    """
-    busy: float = min(1.0, spec["settings"]["partitions"] / spec["slots"])
-    return EXPECTED_SHARE * bare_images_per_s * busy
 
 
 def root_cause(text: str) -> str:
@@ -156,12 +145,10 @@ class Consumer:
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
         if not application.calibration:
             application.calibrate(spec["slots"])
-        expected = expected_images_per_s(spec, application.bare_images_per_s)
+        partitions, images_per_record = settings["partitions"], settings["images_per_record"]
+        expected = expected_images_per_s(application.bare_images_per_s, partitions, spec["slots"])
         # Paced load needs no cap: a backlog there is the finding.
-        cap = max(
-            settings["partitions"],
-            int(settings["batch_cap_s"] * expected / settings["images_per_record"]),
-        )
+        cap = most_records(settings["batch_cap_s"], expected, images_per_record, partitions)
         self.report |= {
             "calibration": application.calibration,
             "max_offsets_per_trigger": None if settings["mode"] == "paced" else cap,

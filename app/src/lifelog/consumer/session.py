@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from lifelog.consumer.batches import arrow_batch_records
 from lifelog.consumer.worker import CALL_COLUMNS, Work, calibrate, infer_batches
 
 CALIBRATION_S = 1.0
@@ -24,7 +25,6 @@ SOURCE_OPTIONS = {
 # records. So all of that is a share of its heap: 16 partitions of 8 MiB ran 700 MB out of memory.
 MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 16 << 20, 256 << 10
 FETCH_SHARE = 1 / 8
-ARROW_BATCH_IMAGES, ARROW_BATCH_BYTES = 10_000, 32 << 20
 # Spark's own default bound.
 SPARK_ARROW_BATCH_BYTES = 64 << 20
 _SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
@@ -41,13 +41,6 @@ def work_of(spec: dict[str, Any], bundles: Path) -> Work:
         images_per_call=settings["images_per_call"],
         emulated_call_ms=settings["emulated_call_ms"],
     )
-
-
-def arrow_batch_records(images_per_call: int, images_per_record: int, image_bytes: int) -> int:
-    """Records per Arrow batch: whole calls, about ARROW_BATCH_IMAGES images or ARROW_BATCH_BYTES."""
-    images = min(ARROW_BATCH_IMAGES, ARROW_BATCH_BYTES // image_bytes)
-    calls = max(1, images // (images_per_call * images_per_record))
-    return calls * images_per_call
 
 
 def partition_fetch_bytes(partitions: int, executor_memory_mb: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,15 +107,3 @@ def _line(own: Residual) -> str:
         f"{start} {found['images_per_s']:,.0f} | {low:,.0f} to {high:,.0f} | {error:+.0%} | "
         f"{SHORT[found['binding']['kind']]} | {agrees} |"
     )
-
-
-def write_page(path: Path, text: str) -> None:
-    """Put `text` between the marks of a page; UserError where it has none."""
-    try:
-        page = path.read_text("utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    pattern = re.compile(r"(<!-- residuals -->\n).*?(<!-- /residuals -->)", re.DOTALL)
-    if not pattern.search(page):
-        raise UserError(f"{path} has no marks <!-- residuals --> and <!-- /residuals -->")
-    path.write_text(pattern.sub(lambda m: f"{m[1]}{text}\n{m[2]}", page), encoding="utf-8")

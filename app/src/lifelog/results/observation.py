@@ -12,6 +12,7 @@ from lifelog.capacity.fit import Observation
 from lifelog.capacity.layout import Layout, Machine, machine_groups
 from lifelog.capacity.load import load_of
 from lifelog.experiment.settings import TIMED_MODES
+from lifelog.verification.nodemetrics import component_cores
 
 # Of the parts of a micro-batch, the one in which tasks run.
 _WORKING, _WHOLE = "addBatch", "triggerExecution"
@@ -92,19 +93,6 @@ def layout_of(
         slots=int(spec["slots"]),
         controllers=tuple(controllers),
     )
-
-
-def component_cores(run: Mapping[str, Any]) -> dict[str, float] | None:
-    """Busy cores by component over all machines of a run; None where one did not record them."""
-    found: dict[str, float] = {}
-    for own in (run.get("node_metrics") or {}).values():
-        if not own.get("samples"):
-            continue
-        if not own.get("component_cores"):
-            return None
-        for name, cores in own["component_cores"].items():
-            found[name] = found.get(name, 0.0) + float(cores)
-    return found or None
 
 
 def _foreign_cores(run: Mapping[str, Any]) -> float:

@@ -227,3 +227,16 @@ def _absent(reason: str) -> dict[str, Any]:
         "faults": [],
         "absent_because": dict.fromkeys(FIGURES, reason),
     }
+
+
+def component_cores(run: Mapping[str, Any]) -> dict[str, float] | None:
+    """Busy cores by component over all machines of a run; None where one did not record them."""
+    found: dict[str, float] = {}
+    for own in (run.get("node_metrics") or {}).values():
+        if not own.get("samples"):
+            continue
+        if not own.get("component_cores"):
+            return None
+        for name, cores in own["component_cores"].items():
+            found[name] = found.get(name, 0.0) + float(cores)
+    return found or None

@@ -9,6 +9,7 @@ from typing import Any
 from lifelog.capacity.ceilings import DRIVER, SETTING, producers_name, slots_name
 from lifelog.capacity.layout import machine_groups
 from lifelog.capacity.verdict import Utilisation, bottleneck
+from lifelog.verification.nodemetrics import component_cores
 
 _MOST_COMPONENTS = 3
 _NO_INTERVAL = "the run has no counted interval"
@@ -99,15 +100,12 @@ def _micro_batches(run: Mapping[str, Any]) -> Iterator[Utilisation]:
 
 def _producers(run: Mapping[str, Any]) -> Iterator[Utilisation]:
     count = run["settings"]["producers"]
-    used, known = 0.0, True
-    for own in (run.get("node_metrics") or {}).values():
-        if own.get("samples"):
-            known = known and bool(own.get("component_cores"))
-            used += (own.get("component_cores") or {}).get("producer", 0.0)
-    if not known or not run.get("node_metrics"):
+    components = component_cores(run)
+    if components is None:
         why = "the processor time of the components was not recorded"
         yield Utilisation(producers_name(count), "producers", None, why)
     else:
+        used = components.get("producer", 0.0)
         yield Utilisation(producers_name(count), "producers", used / count)
 
 

@@ -12,8 +12,7 @@ from lifelog.capacity.ceilings import System, most_rate, predict
 from lifelog.capacity.layout import FRAME_SHARE, Machine, link_bytes_per_image, machine_groups
 from lifelog.capacity.load import cap_images, load_of, rates
 from lifelog.capacity.parts import Cost, Engine, Parts, Pause
-from lifelog.consumer.driver import EXPECTED_SHARE, expected_images_per_s
-from lifelog.consumer.session import ARROW_BATCH_IMAGES
+from lifelog.consumer.batches import expected_images_per_s
 from lifelog.experiment.settings import Settings
 
 # Nothing but the engine costs anything.
@@ -120,15 +119,8 @@ def test_settings_and_limits_are_those_of_the_consumer() -> None:
     load = load_of(Settings().model_dump() | {"brokers": 2, "workers": 2}, 784)
     assert load == replace(LOAD, partitions=4)
     assert load_of(Settings(engine="emulated").model_dump(), 784).sleep_s == 0.005
-    spec = {"slots": 8, "settings": {"partitions": 4}}
-    expected = expected_images_per_s(spec, 40_000)
+    expected = expected_images_per_s(40_000, 4, 8)
     assert cap_images(replace(LOAD, partitions=4), 40_000, 8) == 3 * expected
-    from lifelog.capacity import load as module
-
-    assert (module.EXPECTED_SHARE, module.ARROW_BATCH_IMAGES) == (
-        EXPECTED_SHARE,
-        ARROW_BATCH_IMAGES,
-    )
 
 
 def test_a_backlog_fills_micro_batches_where_producers_have_their_own_cores() -> None:
