@@ -1,0 +1,1 @@
+"""What `guard.py` times."""
