@@ -1,7 +1,8 @@
 """Whether our own code has become slower since a revision: a guard for machines whose speed changes.
 
 Each case of `guarding/cases.py` is done by two processes, one with the package as it was and one as it is
-now, in turn and in a changing order, so that both meet the same machine. Processor time counts, and the ratio of the two in each round. Nothing has to run.
+now, in turn and in a changing order, so that both meet the same machine. Processor time counts, and its
+ratio. Nothing has to run.
 
     PYTHONPATH=app/src .venv/bin/python benchmarks/guard.py --base HEAD~1
 """

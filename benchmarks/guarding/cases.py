@@ -23,6 +23,7 @@ BATCHES = 20
 class Answers:
     """An engine that costs nothing: it says what the offline model says of the images in turn."""
 
+    name = "answers"
     emulated = False
 
     def __init__(self, offline: Any) -> None:
