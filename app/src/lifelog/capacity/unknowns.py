@@ -81,7 +81,7 @@ UNKNOWNS = (
             "an append; a request of its own"),
     Unknown("replica", "a further replica's cost, of the leader's", "", 1, 0.2, 1.5,
             "one fetch for many partitions; more than a producer's request"),
-    Unknown("wait", "wait of a producer for a record batch", "us", US, 1, 10_000,
+    Unknown("wait", "wait of a producer, for a record batch", "us", US, 1, 10_000,
             "many requests in flight; one at a time"),
     Unknown("wait_replica", "more wait for a further replica, of the first's", "", 1, 0.05, 3,
             "followers fetch at once; they are late"),
