@@ -63,7 +63,7 @@ def test_what_piles_up_was_written_too() -> None:
     }  # fmt: skip
     assert written_images_per_s(run) == 1500
     assert written_images_per_s({**run, "mode": "drain"}) == 1000
-    flat = {**run["series"], "lag_records": [[at, 5] for at, _ in lag]}  # type: ignore[dict-item]
+    flat = {**run["series"], "lag_records": [[at, 5] for at, _ in lag]}  # type: ignore[dict-item]  # of synthetic_run: plain JSON
     assert written_images_per_s({**run, "series": flat}) == 1000
 
 
