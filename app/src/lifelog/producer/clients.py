@@ -81,15 +81,11 @@ class KafkaPython:
     def _settle(self) -> None:
         """Forget settled records from the oldest on; wait while more than BUFFER_BYTES are left."""
         pending = self._pending
-        while pending:
+        while pending and (pending[0][2].is_done or self._pending_bytes > BUFFER_BYTES):
             number, size, future = pending[0]
-            if not future.is_done:
-                if self._pending_bytes <= BUFFER_BYTES:
-                    break
-                # Of any kind: the record has no acknowledgement. (It takes a lock even when done.)
-                with contextlib.suppress(Exception):
-                    future.get(FLUSH_TIMEOUT_S)
-            if not future.succeeded():
+            try:
+                future.get(FLUSH_TIMEOUT_S)
+            except Exception:  # of any kind: the record has no acknowledgement
                 self._unacknowledged.add(number)
             self._pending_bytes -= size
             pending.popleft()
