@@ -15,6 +15,7 @@ from lifelog.stats.student import t_quantile
 GROUP = 5
 # Ours: fewer groups of five than this say nothing about where a warm-up ends.
 MIN_GROUPS = 8
+LEAST_TESTED = MIN_GROUPS * GROUP
 # Ours: how many standard errors the front must differ from the rest to be called a warm-up.
 _EVIDENCE = 2.5
 # Ours: cut this share more, for the tail of a warm-up that is smaller than the noise.
@@ -58,7 +59,7 @@ def mser5(series: Sequence[float] | NDArray[np.float64]) -> int:
     """
     groups = len(series) // GROUP
     if groups < MIN_GROUPS:
-        raise ValueError(f"{len(series)} values are fewer than {MIN_GROUPS * GROUP}")
+        raise ValueError(f"{len(series)} values are fewer than {LEAST_TESTED}")
     # A remainder stands at the front, where a warm-up would be.
     spare = len(series) - groups * GROUP
     y = np.asarray(series, float)[spare:].reshape(groups, GROUP).mean(axis=1)
@@ -100,10 +101,8 @@ def steady_state(series: Sequence[float] | NDArray[np.float64]) -> Steady:
     `series`: one value per micro-batch (its rate, or its mean latency), in order.
     """
     x = np.asarray(series, float)
-    if len(x) < MIN_GROUPS * GROUP:
-        return Steady(
-            0, f"{len(x)} micro-batches are too few to test, {MIN_GROUPS * GROUP} are needed"
-        )
+    if len(x) < LEAST_TESTED:
+        return Steady(0, f"{len(x)} micro-batches are too few to test, {LEAST_TESTED} are needed")
     cut = warm_up(x)
     if cut > len(x) / 2:
         return Steady(cut, f"warm-up takes {cut} of {len(x)} micro-batches, more than half")

@@ -6,11 +6,13 @@ to the run is said in `judgement`. The thresholds of the rules are all here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lifelog.experiment.settings import MODES, TIMED_MODES
+from lifelog.stats.steady import LEAST_TESTED
 from lifelog.verification.accounting import Account, ImageRange
 from lifelog.verification.callsfile import Calls
 from lifelog.verification.figures import Figures, counted_batches
@@ -20,6 +22,8 @@ from lifelog.verification.rundata import RunData
 LEAST_SCHEDULE_SHARE = 0.99
 CEILING_TOLERANCE = 0.02
 MOST_DISTURBANCE = 0.05
+# So much longer than the least: no two runs are alike, and warm-up is cut.
+_MORE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +213,23 @@ def v7_rate(e: Evidence) -> Iterator[str]:
 def v8(e: Evidence) -> Iterator[str]:
     """The run reached a steady state, and kept it to the end of the load."""
     if e.figures.steady is not None and e.figures.steady.reason:
-        yield f"V8: {e.figures.steady.reason}"
+        yield f"V8: {e.figures.steady.reason}{_longer(e)}"
     if e.figures.final_stall_s is not None:
         # The rate ends with the last completion: it would leave this time out.
         yield (
             f"V8: a stall: no micro-batch completed in the last {e.figures.final_stall_s:.1f} s of "
             "the load"
         )
+
+
+def _longer(e: Evidence) -> str:
+    """What to change where micro-batches are too few to test: a repeated run has no more of them."""
+    few, seconds = e.figures.micro_batches, e.figures.measured_s
+    if e.data.spec.settings["mode"] not in TIMED_MODES or not seconds or few >= LEAST_TESTED:
+        return ""
+    each = seconds / few
+    enough = 10 * math.ceil(_MORE * LEAST_TESTED * each / 10)
+    return f"; they took {each:.1f} s each: set duration_s to {enough} or more"
 
 
 def v10(e: Evidence) -> Iterator[str]:
