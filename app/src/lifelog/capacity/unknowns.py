@@ -140,13 +140,17 @@ def joined(parts: Sequence[Draws]) -> Draws:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A point of one of the paper's figures. `partitions` None: as drawn (Fig. 4 does not say)."""
+    """A point of one of the paper's figures.
+
+    `partitions` None: as drawn (Fig. 4 does not say). `kafka_batch` None: one image a message, in
+    record batches as the client makes them by itself (Figs. 2 and 3).
+    """
 
     brokers: int
     workers: int
     partitions: int | None
     replication: int
-    kafka_batch: int
+    kafka_batch: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +172,10 @@ def rates(draws: Draws, cell: Cell) -> Rates:
     )
     # One reading bundles images into a message, the other messages into a record batch.
     bundled = chosen["meaning"] == 0
-    per_record = np.where(bundled, cell.kafka_batch, 1)
+    per_record = np.where(bundled, cell.kafka_batch or 1, 1)
     record_bytes = per_record * v["image_bytes"] + KEY_BYTES + RECORD_OVERHEAD_BYTES
     default = np.maximum(1, DEFAULT_BATCH_BYTES // record_bytes)
-    per_batch = np.where(bundled, default, cell.kafka_batch)
+    per_batch = np.where(bundled, default, cell.kafka_batch or default)
     records, batches = 1 / per_record, 1 / (per_record * per_batch)
     size = (record_bytes + RECORD_BATCH_OVERHEAD_BYTES / per_batch) / per_record / FRAME_SHARE
 
@@ -258,16 +262,14 @@ class Region:
 
 def cells(experiment: Experiment) -> dict[str, Cell]:
     """The points of one of the paper's figures; of Fig. 4 the partitions are not known."""
-    unknown = "replication" in experiment.points[0].factors
+    fig4 = "replication" in experiment.points[0].factors
     found = {}
     for point in experiment.points:
         s = point.settings
         if s.brokers is None or s.workers is None:
             raise ValueError(f"{experiment.name}: {point.name} does not say how many nodes it has")
-        partitions = None if unknown else s.partitions
-        found[point.name] = Cell(
-            s.brokers, s.workers, partitions, s.replication, s.images_per_record
-        )
+        partitions, batch = (None, s.images_per_record) if fig4 else (s.partitions, None)
+        found[point.name] = Cell(s.brokers, s.workers, partitions, s.replication, batch)
     return found
 
 

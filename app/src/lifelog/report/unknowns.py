@@ -27,6 +27,8 @@ _QUANTILES = (0.1, 0.5, 0.9)
 _AGAINST, _FOR = 0.8, 1.25
 # Of the unknowns, those that the corner plot shows beside the image and the slot.
 _MOST_INFORMED = 4
+# The statements tell nothing of an unknown that they narrow by less than this.
+_TOLD_BITS = 0.015
 _BINS = 20
 # Shares of the region inside of each contour.
 _INSIDE = (0.9, 0.5)
@@ -62,7 +64,7 @@ def claims_table(found: Region, experiments: Sequence[Experiment]) -> str:
                 f"| {claim.id} | {claim.text} | {found.alone[claim.id] / found.drawn:.0%} | "
                 f"{without:.1f} |"
             )
-    return _table("claim | | holds by itself | region without it, of the region", lines)
+    return _table("statement | | holds by itself | left without it, times what is left", lines)
 
 
 def pulls(found: Region) -> str:
@@ -73,7 +75,7 @@ def pulls(found: Region) -> str:
         for one, other in pairs
         if not _AGAINST < found.pull(one, other) < _FOR
     ]
-    return _table("claims | both hold, over as often as if neither cared for the other", lines)
+    return _table("statements | how often both hold, over independence", lines)
 
 
 def choices_table(found: Region) -> str:
@@ -91,16 +93,25 @@ def choices_table(found: Region) -> str:
 
 
 def ranges_table(found: Region) -> str:
-    """Of each unknown its range before, and the middle of what is left; most informed first."""
-    lines = []
+    """Of each unknown its range before, and the middle of what is left; most informed first.
+
+    Those of which the statements tell nothing follow in one sentence.
+    """
+    lines, open_ones = [], []
     for own in _by_information(found):
+        if informed_bits(own, found.kept.values[own.name]) < _TOLD_BITS:
+            open_ones.append(
+                f"{own.words} ({own.low:g} to {own.high:,g}{f' {own.unit}' * bool(own.unit)})"
+            )
+            continue
         values = found.kept.values[own.name]
         unit = f", {own.unit}" if own.unit else ""
         lines.append(
             f"| {own.words}{unit} | {own.low:g} to {own.high:,g} | {_three(values / own.scale)} | "
             f"{informed_bits(own, values):.2f} | {own.why} |"
         )
-    return _table("unknown | drawn from | 10 % | median | 90 % | bits | the ends stand for", lines)
+    table = _table("unknown | drawn from | 10 % | median | 90 % | bits | the ends stand for", lines)
+    return f"{table}\n\nAs open as before: {'; '.join(open_ones)}."
 
 
 def _by_information(found: Region) -> list[Unknown]:
@@ -145,7 +156,9 @@ def binding_table(found: Region) -> str:
         text = ", ".join(f"{KINDS[at]} {shares[at]:.0%}" for at in order)
         alike.setdefault(text, []).append(_short(name))
     lines = [f"| {', '.join(points)} | {text} |" for text, points in alike.items()]
-    return _table("point | binds in so much of the region (from 5 %)", lines)
+    return _table(
+        "point | what binds, in which share of the region (shares under 5 % omitted)", lines
+    )
 
 
 def _short(name: str) -> str:
@@ -166,7 +179,7 @@ def margins_table(regions: Sequence[Region]) -> str:
         for own in regions
     ]
     return _table(
-        "visible from | drawn | left | | bundled | 32 partitions in Fig. 4 | "
+        "visible from | drawn | left | share | bundled | 32 partitions in Fig. 4 | "
         "link out of a broker binds at 2 brokers, 4 workers (Fig. 3)",
         lines,
     )  # fmt: skip
@@ -191,7 +204,7 @@ def typical_table(found: Region) -> str:
     for name, own in found.rates.items():
         if name.endswith(("brokers-2_workers-4", "brokers-4_workers-4")):
             lines.append(f"| images/s, Fig. {_short(name)} | {own.images_per_s[at]:,.0f} |")
-    return _table("a cluster in the middle | ", lines)
+    return _table("unknown | this cluster", lines)
 
 
 def page(regions: Sequence[Region], experiments: Sequence[Experiment]) -> dict[str, str]:

@@ -72,11 +72,11 @@ def as_load(draws: Draws, at: int, cell: Cell) -> Load:
     bundled = draws.chosen["meaning"][at] == 0
     image_bytes = int(draws.values["image_bytes"][at])
     partitions = cell.partitions or (16, 32)[draws.chosen["fig4_partitions"][at]]
-    record = image_bytes + 26
+    batch = cell.kafka_batch
+    own = DEFAULT_BATCH_BYTES if bundled or not batch else (image_bytes + 26) * batch
     return Load(
         mode="saturation", image_bytes=image_bytes,
-        images_per_record=cell.kafka_batch if bundled else 1,
-        producer_batch_bytes=DEFAULT_BATCH_BYTES if bundled else record * cell.kafka_batch,
+        images_per_record=batch if bundled and batch else 1, producer_batch_bytes=own,
         linger_s=0.0, replication=cell.replication, partitions=partitions, producers=PRODUCERS,
         client="kafka-python", acks="all", compression="none", encoding="uint8", images_per_call=100,
         engine="chainer mlp", trigger_s=TRIGGER_S, batch_cap_s=BATCH_CAP_S,
@@ -100,7 +100,7 @@ def as_layout(load: Load, cell: Cell) -> Layout:
 
 @pytest.mark.parametrize(
     "cell",
-    [Cell(1, 1, 16, 1, 1), Cell(4, 4, 16, 1, 1), Cell(2, 4, 32, 1, 1), Cell(4, 4, None, 1, 20),
+    [Cell(1, 1, 16, 1, None), Cell(4, 4, 16, 1, None), Cell(2, 4, 32, 1, None), Cell(4, 4, None, 1, 20),
      Cell(4, 4, None, 3, 5), Cell(4, 4, None, 2, 1)],
 )  # fmt: skip
 def test_closed_forms_are_the_ceilings_of_the_model(cell: Cell) -> None:
