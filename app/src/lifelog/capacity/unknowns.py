@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from lifelog.capacity.layout import FRAME_SHARE
 from lifelog.capacity.load import RECORD_BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES
-from lifelog.consumer.batches import EXPECTED_SHARE
 from lifelog.experiment.claims import Claim
 from lifelog.experiment.definition import Experiment
 from lifelog.record import KEY_BYTES
@@ -32,9 +31,6 @@ TRIGGER_S = 1.0
 # What a client collects into a record batch before it sends, unless told otherwise: the default of
 # Kafka's own client and of kafka-python.
 DEFAULT_BATCH_BYTES = 16_384
-# So that a micro-batch holds what the bare engine does in one interval, as the paper's DStream took
-# one interval's worth.
-BATCH_CAP_S = TRIGGER_S / EXPECTED_SHARE
 US, MS, NS = 1e-6, 1e-3, 1e-9
 
 
@@ -191,6 +187,8 @@ def rates(draws: Draws, cell: Cell) -> Rates:
     # What producers beside the leader write is on no link.
     written = size * (1 - 1 / brokers + copies) / brokers
     slots = CORES * workers
+    # A micro-batch holds what the bare engine does in one interval: the paper's DStream took one
+    # interval's worth.
     cap = per_record * np.maximum(
         partitions, np.floor(TRIGGER_S * np.minimum(slots, partitions) / v["engine"] / per_record)
     )
@@ -273,6 +271,13 @@ def cells(experiment: Experiment) -> dict[str, Cell]:
     return found
 
 
+def _compared(experiment: Experiment) -> dict[str, Cell]:
+    """Those of its points that a claim is about."""
+    comparisons = [one for claim in experiment.claims for one in claim.comparisons]
+    named = {name for one in comparisons for name in (one.of, one.over)}
+    return {name: own for name, own in cells(experiment).items() if name in named}
+
+
 def region(
     experiments: Sequence[Experiment], count: int, seed: int, visible: float, chunk: int = 100_000
 ) -> Region:
@@ -286,14 +291,12 @@ def region(
     together: Counter[tuple[str, str]] = Counter()
     others: Counter[str] = Counter()
     ids = [claim.id for experiment in experiments for claim in experiment.claims]
+    compared = [_compared(experiment) for experiment in experiments]
     for begin in range(0, count, chunk):
         draws = draw(min(chunk, count - begin), random)
         held: dict[str, NDArray[np.bool_]] = {}
-        for experiment in experiments:
-            named = {
-                p for claim in experiment.claims for c in claim.comparisons for p in (c.of, c.over)
-            }
-            found = {n: rates(draws, own) for n, own in cells(experiment).items() if n in named}
+        for experiment, points in zip(experiments, compared, strict=True):
+            found = {name: rates(draws, own) for name, own in points.items()}
             held |= judge(experiment.claims, found, visible)
         table = np.stack([held[name] for name in ids])
         broken = (~table).sum(axis=0)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from lifelog.capacity.ceilings import predict
-from lifelog.capacity.layout import Layout, Machine
 from lifelog.capacity.load import Load
 from lifelog.capacity.parts import Cost, Engine, Parts, Pause, Wire
+from lifelog.capacity.sizing import Nodes, cluster
 from lifelog.capacity.unknowns import (
-    BATCH_CAP_S,
     CHOICES,
     CORES,
     DEFAULT_BATCH_BYTES,
@@ -34,11 +33,13 @@ from lifelog.capacity.unknowns import (
     region,
     typical,
 )
+from lifelog.consumer.batches import EXPECTED_SHARE
 from lifelog.experiment.claims import Claim, Comparison
 from lifelog.experiment.load import load_experiment
 
 EXPERIMENTS = Path(__file__).resolve().parents[4] / "experiments"
 FIGURES = [load_experiment(EXPERIMENTS / f"{name}.yml") for name in ("fig2", "fig3", "fig4")]
+NODES = Nodes(CORES, LINK_BYTES_PER_S, producers_per_broker=0)
 # What a broker's processor and its links are called there.
 SAME = {"processor": "processor of a broker", "slots": "slots", "driver": "driver",
         "producers": "producers"}  # fmt: skip
@@ -79,22 +80,7 @@ def as_load(draws: Draws, at: int, cell: Cell) -> Load:
         images_per_record=batch if bundled and batch else 1, producer_batch_bytes=own,
         linger_s=0.0, replication=cell.replication, partitions=partitions, producers=PRODUCERS,
         client="kafka-python", acks="all", compression="none", encoding="uint8", images_per_call=100,
-        engine="chainer mlp", trigger_s=TRIGGER_S, batch_cap_s=BATCH_CAP_S,
-    )  # fmt: skip
-
-
-def as_layout(load: Load, cell: Cell) -> Layout:
-    """Brokers with producers, workers, and the managers' machine, each by itself."""
-    b, w = cell.brokers, cell.workers
-    machines = [Machine(f"m{at}", CORES, LINK_BYTES_PER_S) for at in range(b + w + 1)]
-    replicas = tuple(
-        tuple((partition + copy) % b for copy in range(load.replication))
-        for partition in range(load.partitions)
-    )
-    return Layout(
-        machines=tuple(machines), brokers=tuple(range(b)), replicas=replicas,
-        producers=tuple(at % b for at in range(PRODUCERS)), workers=tuple(range(b, b + w)),
-        driver=b + w, slots=CORES * w,
+        engine="chainer mlp", trigger_s=TRIGGER_S, batch_cap_s=TRIGGER_S / EXPECTED_SHARE,
     )  # fmt: skip
 
 
@@ -111,7 +97,8 @@ def test_closed_forms_are_the_ceilings_of_the_model(cell: Cell) -> None:
     found = rates(draws, cell)
     for at in range(len(draws)):
         load = as_load(draws, at, cell)
-        expected = predict(as_parts(draws, at), load, as_layout(load, cell))
+        layout = cluster(load, NODES, cell.brokers, cell.workers)
+        expected = predict(as_parts(draws, at), load, layout)
         assert found.images_per_s[at] == pytest.approx(expected.images_per_s, rel=1e-6)
         kind = KINDS[found.binding[at]]
         assert SAME.get(expected.binding.kind, kind) == kind
