@@ -225,7 +225,8 @@ def v8(e: Evidence) -> Iterator[str]:
 def _longer(e: Evidence) -> str:
     """What to change where micro-batches are too few to test: a repeated run has no more of them."""
     few, seconds = e.figures.micro_batches, e.figures.measured_s
-    if e.data.spec.settings["mode"] not in TIMED_MODES or not seconds or few >= LEAST_TESTED:
+    timed = e.data.spec.settings["mode"] in TIMED_MODES
+    if e.data.spec.short or not timed or not seconds or few >= LEAST_TESTED:
         return ""
     each = seconds / few
     enough = 10 * math.ceil(_MORE * LEAST_TESTED * each / 10)

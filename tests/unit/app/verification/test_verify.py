@@ -273,6 +273,7 @@ def test_length_and_steadiness_bind_unless_declared_short(tmp_path: Path) -> Non
     short.spec["min_batches"] = 50
     judged = result(short, tmp_path / "short")
     assert judged["valid"]
+    assert not any("set duration_s" in mark for mark in judged["marks"])
     assert any(mark.startswith("V7") and "short" in mark for mark in judged["marks"])
 
 
