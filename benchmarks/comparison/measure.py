@@ -146,9 +146,17 @@ class Bench:
 
 
 def _task(bench: Bench, peer: Peer, directory: Path) -> Task:
-    spark = {key: value for key, value in peer.settings.items() if key.startswith("spark.")}
-    source = {key: value for key, value in peer.settings.items() if key not in spark}
-    return replace(bench.task, directory=str(directory), spark_conf=spark, source_options=source)
+    settings = dict(peer.settings)
+    reader = settings.pop("reader", bench.task.reader)
+    spark = {key: value for key, value in settings.items() if key.startswith("spark.")}
+    source = {key: value for key, value in settings.items() if key not in spark}
+    return replace(
+        bench.task,
+        directory=str(directory),
+        reader=reader,
+        spark_conf=spark,
+        source_options=source,
+    )
 
 
 def _figures(run: Run, bench: Bench) -> tuple[Any, dict[str, Any]]:

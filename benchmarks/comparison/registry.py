@@ -18,7 +18,7 @@ class Peer:
     `script`: in `benchmarks/peers/`. `environment`: of `comparison.environments`. `worker_mark`:
     see `comparison.tree.Tree`. `packages`: whose versions are kept. `ends`: it ends by itself when
     all images are done, and its rows come only then. `warms_itself`: it feeds its own warm-up.
-    `settings`: Spark properties and options of the Kafka source over the testbed's own.
+    `settings`: over the testbed's own: `reader`, Spark properties, and options of its connector.
     """
 
     name: str
@@ -60,6 +60,11 @@ PEERS = {
         Peer(
             OURS, "this testbed", "testbed_consumer.py", ("pyspark", "pyarrow"),
             worker_mark=SPARK_WORKERS, ends=True, warms_itself=True,
+        ),
+        Peer(
+            "ours-direct", "this testbed, reader direct", "testbed_consumer.py",
+            ("pyspark", "pyarrow", "kafka-python"), worker_mark=SPARK_WORKERS, ends=True,
+            warms_itself=True, settings={"reader": "direct"},
         ),
     )
 }  # fmt: skip

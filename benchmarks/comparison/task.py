@@ -33,6 +33,7 @@ class Task:
     flink_jar: str
     directory: str
     # Of the testbed's own consumer, over its defaults.
+    reader: str = "connector"
     spark_conf: dict[str, str] = field(default_factory=dict)
     source_options: dict[str, str] = field(default_factory=dict)
 

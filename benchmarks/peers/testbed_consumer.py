@@ -64,6 +64,7 @@ def spec_of(task: Task) -> dict[str, Any]:
             # Of the producer that feeds its warm-up.
             "producer_batch_bytes": 131072,
             "linger_ms": 5,
+            "reader": task.reader,
             "source_options": task.source_options,
             "spark_conf": {
                 "spark.local.dir": str(Path(task.directory) / "local"),

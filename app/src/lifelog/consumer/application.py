@@ -46,5 +46,7 @@ def application_key(spec: dict[str, Any], bundles: Path, jars: Path) -> str:
         spec["run"] if spec.get("search") else None,
         spark_conf(spec, jars),
         asdict(work_of(spec, bundles)),
+        # Executors are warm for what they have done.
+        spec["settings"]["reader"],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

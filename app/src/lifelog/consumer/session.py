@@ -146,6 +146,19 @@ def start_query(
 ) -> Any:
     """Start the streaming query; `on_batch` gets each micro-batch and runs its only action."""
     settings = spec["settings"]
+    read = _direct if settings["reader"] == "direct" else _through_connector
+    return (
+        read(session, spec, work, max_offsets_per_trigger)
+        .writeStream.foreachBatch(on_batch)
+        .option("checkpointLocation", checkpoint.as_uri())
+        .trigger(processingTime=f"{settings['trigger_ms']} milliseconds")
+        .start()
+    )
+
+
+def _through_connector(session: Any, spec: dict[str, Any], work: Work, most: int | None) -> Any:
+    """Spark's Kafka connector fetches in the executors' JVMs."""
+    settings = spec["settings"]
     options = dict(SOURCE_OPTIONS)
     fetch_bytes = partition_fetch_bytes(settings["partitions"], spec["executor_memory_mb"])
     options |= {
@@ -154,8 +167,8 @@ def start_query(
         "subscribe": spec["topic"],
         "startingOffsets": "earliest",
     }
-    if max_offsets_per_trigger is not None:
-        options["maxOffsetsPerTrigger"] = str(max_offsets_per_trigger)
+    if most is not None:
+        options["maxOffsetsPerTrigger"] = str(most)
     options |= {key: str(value) for key, value in settings["source_options"].items()}
     columns = ["key", "value", *(["timestamp"] if settings["mode"] == "paced" else [])]
     return (
@@ -164,11 +177,25 @@ def start_query(
         .load()
         .select(*columns)
         .mapInArrow(functools.partial(infer_batches, work), CALL_COLUMNS)
-        .writeStream.foreachBatch(on_batch)
-        .option("checkpointLocation", checkpoint.as_uri())
-        .trigger(processingTime=f"{settings['trigger_ms']} milliseconds")
-        .start()
     )
+
+
+def _direct(session: Any, spec: dict[str, Any], work: Work, most: int | None) -> Any:
+    """The Python workers fetch what they infer."""
+    from lifelog.consumer.direct.source import DirectSource, Plan
+
+    settings = spec["settings"]
+    plan = Plan(
+        servers=spec["bootstrap_servers"],
+        topic=spec["topic"],
+        partitions=settings["partitions"],
+        most_records=most,
+        timestamps=settings["mode"] == "paced",
+        images_per_record=settings["images_per_record"],
+        work=work,
+    )
+    session.dataSource.register(DirectSource)
+    return session.readStream.format(DirectSource.name()).options(**plan.options()).load()
 
 
 def provenance(session: Any) -> dict[str, Any]:

@@ -134,8 +134,13 @@ class Settings(Strict):
         description="longest time to process what is left when producers have ended: by default "
         "120 of a paced load, which is to be carried as it comes, and 1,800 of any other",
     )
+    reader: Literal["connector", "direct"] = Field(
+        "connector",
+        description="who fetches records: Spark's Kafka connector in the executor's JVM, or the "
+        "Python worker itself from the brokers; Spark plans and keeps the offsets of both",
+    )
     source_options: dict[str, Any] = Field(
-        default_factory=dict, description="options of Spark's Kafka source"
+        default_factory=dict, description="options of Spark's Kafka connector"
     )
     spark_conf: dict[str, Any] = Field(
         default_factory=dict, description="Spark properties of the application"
@@ -232,6 +237,10 @@ def contradictions(s: Settings) -> list[tuple[str, str]]:
         )
     if s.mode in SIZED_MODES and s.images_per_producer is None:
         found.append(("images_per_producer", f"a {s.mode} point needs one: 1 or more"))
+    if s.reader == "direct" and s.source_options:
+        found.append(
+            ("source_options", "they are of the connector, and reader is direct: remove them")
+        )
     for key, own in (
         ("source_options", _OWN_SOURCE_OPTIONS),
         ("spark_conf", _OWN_SPARK_PROPERTIES),
