@@ -92,6 +92,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
     choices = {
         "partitions": args.partitions, "images": args.images, "cores": 2, "images_per_call": 100,
         "trigger_ms": 1000, "images_per_trigger": 50_000, "paced_s": 0.0, "flink_jar": "",
+        "reader": args.reader,
     }  # fmt: skip
     with filled_bench(args.servers, work, 600.0, say, **choices) as (bench, _):
         found = measure(bench, args.warm, args.seconds)
@@ -117,6 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--servers", required=True, help="ADDRESS:PORT[,...] of brokers")
     parser.add_argument("--images", type=int, default=2_000_000, help="in the topic")
     parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--reader", choices=("connector", "direct"), default="connector")
     parser.add_argument("--warm", type=float, default=0.5, help="share of the images before it")
     parser.add_argument("--seconds", type=float, default=20.0, help="of sampling")
     parser.add_argument("--json", type=Path, help="file for all figures")

@@ -119,7 +119,14 @@ def driver(directory: Path) -> Callable[[], object]:
     row |= {field.name: b"" for field in CALL_SCHEMA if field.type == pa.binary()}
     keys = b"".join(pack_key(1, at, at) for at in range(IMAGES_PER_CALL))
     row |= {"worker": "127.0.0.1:1", "images": IMAGES_PER_CALL, "keys": keys}
-    table = pa.Table.from_pylist([row] * (IMAGES // IMAGES_PER_CALL), schema=CALL_SCHEMA)
+    rows = [row] * (IMAGES // IMAGES_PER_CALL)
+    try:
+        from lifelog.consumer.calls import pack
+
+        table = pa.Table.from_batches([pack(rows)])
+    except ModuleNotFoundError:
+        # A revision whose calls were rows of Spark's.
+        table = pa.Table.from_pylist(rows, schema=CALL_SCHEMA)
 
     class Frame:
         def toArrow(self) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lifelog.consumer.worker import CALL_SCHEMA
+from lifelog.consumer.calls import CALL_SCHEMA
 from lifelog.experiment.settings import Settings
 from lifelog.record import KEY_DTYPE, start_index
 

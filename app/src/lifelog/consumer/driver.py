@@ -17,11 +17,11 @@ import pyarrow as pa
 from lifelog.bundle import load_dataset_bundle
 from lifelog.consumer.application import Application
 from lifelog.consumer.batches import expected_images_per_s, most_records
+from lifelog.consumer.calls import CALL_SCHEMA, unpack
 from lifelog.consumer.lag import LagMeter
 from lifelog.consumer.progress import progress_listener
 from lifelog.consumer.session import provenance, start_query, work_of
 from lifelog.consumer.warmup import warm_up
-from lifelog.consumer.worker import CALL_SCHEMA
 from lifelog.jsonfiles import append_line, write_json
 from lifelog.node.jobs import Job
 from lifelog.node.topics import leaders
@@ -64,11 +64,10 @@ class Results:
     def on_batch(self, frame: Any, batch: int) -> None:
         """The one action of a micro-batch: collect its rows, so no image is inferred twice."""
         started = time.time_ns()
-        table: pa.Table = frame.toArrow()
+        packed: pa.Table = frame.toArrow()
         completed = time.time_ns()
-        table = table.cast(CALL_SCHEMA).add_column(
-            0, "batch", pa.array([batch] * len(table), pa.int64())
-        )
+        table = unpack(packed)
+        table = table.add_column(0, "batch", pa.array([batch] * len(table), pa.int64()))
         self._writer.write_table(table)
         counted = warmup = 0
         for keys, images, worker in zip(

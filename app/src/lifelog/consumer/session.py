@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lifelog.consumer.batches import arrow_batch_records
-from lifelog.consumer.worker import CALL_COLUMNS, Work, calibrate, infer_batches
+from lifelog.consumer.calls import PACKED_COLUMNS
+from lifelog.consumer.worker import Work, calibrate, infer_batches
 
 CALIBRATION_S = 1.0
 # One poll a task instead of fifteen, and no 500 ms wait at the end of a partition.
@@ -176,7 +177,7 @@ def _through_connector(session: Any, spec: dict[str, Any], work: Work, most: int
         .options(**options)
         .load()
         .select(*columns)
-        .mapInArrow(functools.partial(infer_batches, work), CALL_COLUMNS)
+        .mapInArrow(functools.partial(infer_batches, work), PACKED_COLUMNS)
     )
 
 

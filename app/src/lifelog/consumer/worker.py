@@ -1,4 +1,4 @@
-"""What runs in a Spark Python worker: Arrow batches of Kafka records in, one row per call out.
+"""What runs in a Spark Python worker: Arrow batches of Kafka records in, a row for each call out.
 
 The unit of parallelism is the Spark task (one range of offsets of one partition). The engine and
 the tables of the dataset are loaded once per worker process. Nothing here blocks but the engine.
@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifelog.bundle import load_dataset_bundle, load_model_bundle
+from lifelog.consumer.calls import CALL_SCHEMA, pack
 from lifelog.encodings import checksums, encoding
 from lifelog.engines import make_engine
 from lifelog.record import KEY_BYTES, KEY_DTYPE, expand_keys
@@ -28,37 +29,6 @@ NEAR_TIE_MARGIN = 1e-4
 MOST_EXAMPLES = 100
 # After so many tasks of a process nothing is imported or cached any more.
 SETTLING_TASKS = 3
-
-CALL_SCHEMA = pa.schema(
-    [
-        ("worker", pa.string()),
-        ("call", pa.int64()),
-        ("images", pa.int32()),
-        ("skip", pa.int32()),
-        ("keys", pa.binary()),
-        ("record_images", pa.int32()),
-        ("correct", pa.int32()),
-        ("wrong", pa.int32()),
-        ("near_ties", pa.int32()),
-        ("wrong_keys", pa.binary()),
-        ("damaged", pa.int32()),
-        ("damaged_keys", pa.binary()),
-        ("malformed", pa.int32()),
-        ("malformed_note", pa.string()),
-        ("started_ns", pa.int64()),
-        ("ended_ns", pa.int64()),
-        ("convert_ns", pa.int64()),
-        ("infer_ns", pa.int64()),
-        ("latency_ms", pa.binary()),
-    ]
-)
-CALL_COLUMNS = ", ".join(
-    f"{field.name} "
-    + {pa.string(): "string", pa.int64(): "bigint", pa.int32(): "int", pa.binary(): "binary"}[
-        field.type
-    ]
-    for field in CALL_SCHEMA
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +163,13 @@ def get_worker(work: Work) -> Worker:
 
 
 def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Body of `mapInArrow`: columns key, value and, for latencies, timestamp, in Kafka's order."""
+    """Body of a task: columns key, value and, for latencies, timestamp, in Kafka's order; calls out."""
     worker = get_worker(work)
+    rows: list[dict[str, Any]] = []
     for batch in batches:
-        rows = infer_batch(worker, batch)
-        if rows:
-            yield pa.RecordBatch.from_pylist(rows, schema=CALL_SCHEMA)
+        rows += infer_batch(worker, batch)
+    if rows:
+        yield pack(rows)
     worker.settle()
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from lifelog.bundle import save_npz
-from lifelog.consumer.worker import CALL_SCHEMA, Work, Worker, infer_batch
+from lifelog.consumer.calls import CALL_SCHEMA
+from lifelog.consumer.worker import Work, Worker, infer_batch
 from lifelog.encodings import ENCODINGS, encoding
 from lifelog.models import make_network
 from lifelog.record import KEY_DTYPE, pack_key

@@ -97,7 +97,9 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
                     count,
                     base,
                     None if within else (start, end),
-                    None if not timestamps else (first_ms, most_ms)[bool(attributes & _APPEND_TIME)],
+                    None
+                    if not timestamps
+                    else (first_ms, most_ms)[bool(attributes & _APPEND_TIME)],
                     bool(attributes & _APPEND_TIME),
                 )
             position = after
@@ -216,7 +218,9 @@ def _runs(
             count -= same
             compared *= _COMPARED_GROWTH
     except (IndexError, ValueError, TypeError) as error:
-        raise BadRecords(f"record batch at offset {base}: its records end early ({error})") from None
+        raise BadRecords(
+            f"record batch at offset {base}: its records end early ({error})"
+        ) from None
     return runs
 
 
@@ -266,7 +270,9 @@ def to_arrow(runs: Iterable[Run], timestamps: bool) -> pa.RecordBatch:
         "value": _binary([run.values for run in runs]),
     }
     if timestamps:
-        stamps = np.concatenate([run.timestamps_ms for run in runs if run.timestamps_ms is not None])
+        stamps = np.concatenate(
+            [run.timestamps_ms for run in runs if run.timestamps_ms is not None]
+        )
         columns["timestamp"] = pa.array(stamps * 1000, pa.timestamp("us"))
     return pa.RecordBatch.from_pydict(columns)
 

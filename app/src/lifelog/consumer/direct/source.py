@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadLimit, ReadMaxRows
 
+from lifelog.consumer.calls import PACKED_COLUMNS
 from lifelog.consumer.direct.fetch import Part, fetcher_of
 from lifelog.consumer.direct.records import Run, to_arrow
-from lifelog.consumer.worker import CALL_COLUMNS, Work, infer_batches
+from lifelog.consumer.worker import Work, infer_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,15 +56,8 @@ class Plan:
         return cls(**fields | {"work": Work(**fields["work"])})
 
 
-@dataclass
-class Range(InputPartition):
-    """What a task reads."""
-
-    part: Part
-
-
 class DirectSource(DataSource):
-    """Calls of the engine (`CALL_COLUMNS`) over the records of a topic."""
+    """Calls of the engine (`PACKED_COLUMNS`) over the records of a topic."""
 
     @classmethod
     def name(cls) -> str:
@@ -71,8 +65,8 @@ class DirectSource(DataSource):
         return NAME
 
     def schema(self) -> str:
-        """Columns of the calls."""
-        return CALL_COLUMNS
+        """All calls of a task in one value."""
+        return PACKED_COLUMNS
 
     def streamReader(self, schema: Any) -> DataSourceStreamReader:
         """Of the topic that the options name."""
@@ -106,19 +100,19 @@ class DirectReader(DataSourceStreamReader):
         """What there was at the last planning, for the query's progress."""
         return self._latest
 
-    def partitions(self, start: Offsets, end: Offsets) -> list[Range]:
+    def partitions(self, start: Offsets, end: Offsets) -> list[InputPartition]:
         """A task for each partition that has records."""
         topic = self.plan.topic
         return [
-            Range(Part(topic, int(number), start[topic][number], last))
+            InputPartition(Part(topic, int(number), start[topic][number], last))
             for number, last in end[topic].items()
             if last > start[topic][number]
         ]
 
-    def read(self, partition: Range) -> Iterator[pa.RecordBatch]:
-        """In a worker: one row for each call of the engine."""
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """In a worker: fetch, infer, and say what was done."""
         plan = self.plan
-        runs = fetcher_of(plan.servers).read(partition.part, FETCH_BYTES, plan.timestamps)
+        runs = fetcher_of(plan.servers).read(partition.value, FETCH_BYTES, plan.timestamps)
         # Calls begin and end with a record, so that only the last of a task is smaller.
         whole = lcm(plan.work.images_per_call, plan.images_per_record) // plan.images_per_record
         batches = (to_arrow(some, plan.timestamps) for some in multiples(runs, whole))
@@ -137,9 +131,7 @@ class DirectReader(DataSourceStreamReader):
 
         plan = self.plan
         if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=plan.servers, enable_auto_commit=False
-            )
+            self._consumer = KafkaConsumer(bootstrap_servers=plan.servers, enable_auto_commit=False)
         asked = [TopicPartition(plan.topic, number) for number in range(plan.partitions)]
         answers = getattr(self._consumer, question)(asked)
         # Spark compares offsets as texts, so their order must not change.

@@ -226,7 +226,7 @@ def test_a_partition_without_a_leader_is_waited_for_and_then_named(
 ) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.2)
     brokers[0].metadata_error = kafka.errors.LeaderNotAvailableError.errno
-    with pytest.raises(kafka.errors.KafkaTimeoutError, match="t 0 from 0: .*LeaderNotAvailable"):
+    with pytest.raises(kafka.errors.KafkaTimeoutError, match=r"t 0 from 0: .*LeaderNotAvailable"):
         offsets(Fetcher([brokers[0].address]))
 
 
@@ -234,7 +234,7 @@ def test_no_broker_at_all_is_named(brokers: list[Broker], monkeypatch: pytest.Mo
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.2)
     for broker in brokers:
         broker.close()
-    with pytest.raises(kafka.errors.KafkaTimeoutError, match="t 0 from 0: .*refused"):
+    with pytest.raises(kafka.errors.KafkaTimeoutError, match=r"t 0 from 0: .*refused"):
         offsets(Fetcher([b.address for b in brokers]))
 
 

@@ -167,9 +167,7 @@ def _sealed(
 def _runs(*sizes: int) -> list[Run]:
     values = np.arange(sum(sizes), dtype=np.uint8).reshape(-1, 1)
     ends = np.cumsum(sizes)
-    return [
-        Run(values[a:b], values[a:b], None) for a, b in zip(ends - sizes, ends, strict=True)
-    ]
+    return [Run(values[a:b], values[a:b], None) for a, b in zip(ends - sizes, ends, strict=True)]
 
 
 @pytest.mark.parametrize(
