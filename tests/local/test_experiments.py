@@ -117,7 +117,10 @@ def test_the_secret_is_private_and_in_no_argument_list(quick: Testbed) -> None:
 
 @pytest.mark.ci
 def test_settings_given_with_set_are_the_ones_that_run(testbed: Testbed) -> None:
-    settings = "workers=1,partitions=6,images_per_record=20,replication=2,encoding=float32"
+    settings = (
+        "workers=1,partitions=6,images_per_record=20,replication=2,encoding=float32,reader=direct,"
+        "compression=gzip"
+    )
     done = testbed.experiment("fixed", "-e", f"set={settings}")
     assert done.returncode == 0, done.stdout[-5000:]
     (run,) = testbed.runs("fixed").values()
