@@ -26,6 +26,23 @@ SOURCE_OPTIONS = {
 # records. So all of that is a share of its heap: 16 partitions of 8 MiB ran 700 MB out of memory.
 MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 16 << 20, 256 << 10
 FETCH_SHARE = 1 / 8
+EXECUTOR_JAVA = {
+    # ParallelGC: about 4 us an image less than G1 at this heap size. Compiling later: what each
+    # record passes is hot within seconds all the same, and the thousands of methods that a task
+    # calls a few times are not worth a second compilation (6 s instead of 14 in 80 s).
+    "connector": "-XX:+UseParallelGC -XX:NewRatio=1 -XX:CompileThresholdScaling=5",
+    # No record passes the JVM: nothing in it is ever hot.
+    "direct": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+}
+# A micro-batch writes two small files while no slot works. Without Hadoop's native library the
+# default starts a process (chmod, readlink) for each of its steps there, and Spark and Hadoop each
+# write a checksum file beside: 76 ms, and 9 with these.
+CHECKPOINT = {
+    "spark.sql.streaming.checkpointFileManagerClass": "org.apache.spark.sql.execution.streaming."
+    "checkpointing.FileSystemBasedCheckpointFileManager",
+    "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+}
 # Spark's own default bound.
 SPARK_ARROW_BATCH_BYTES = 64 << 20
 _SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
@@ -63,11 +80,7 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
     tuned = {
         # The driver plans a few queries a second: compiling it a second time never pays.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        # ParallelGC: about 4 us an image less than G1 at this heap size. Compiling later: what each
-        # record passes is hot within seconds all the same, and the thousands of methods that a task
-        # calls a few times are not worth a second compilation (6 s instead of 14 in 80 s).
-        "spark.executor.extraJavaOptions": "-XX:+UseParallelGC -XX:NewRatio=1 "
-        "-XX:CompileThresholdScaling=5",
+        "spark.executor.extraJavaOptions": EXECUTOR_JAVA[settings["reader"]],
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
         "spark.locality.wait": "0s",
         "spark.ui.enabled": "false",
@@ -75,6 +88,7 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(records),
         "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
         "spark.sql.streaming.metricsEnabled": "false",
+        **CHECKPOINT,
     }
     if records * settings["images_per_record"] * image_bytes <= SPARK_ARROW_BATCH_BYTES:
         # The records are bound enough: Spark would add up the sizes of all vectors at each record.
