@@ -28,6 +28,7 @@ from profiling.stacks import JVM_PARTS, PYTHON_PARTS, Part, parse, shares
 from profiling.window import Profile, batches, profile
 
 PARTS = {"executor": JVM_PARTS, "worker": PYTHON_PARTS, "driver": JVM_PARTS}
+MARKERS = {"connector": "profile", "direct": "profile-direct"}
 TITLES = {"executor": "executors' JVMs", "worker": "Python workers", "driver": "driver's JVM"}
 
 
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
         kept = {key: value for key, value in asdict(found).items() if key != "stacks"}
         write_json(args.json, {"format": 1, **kept, "parts": parts})
     if args.page:
-        write_page(args.page, "profile", text)
+        write_page(args.page, MARKERS[args.reader], text)
     return 0
 
 
@@ -118,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--servers", required=True, help="ADDRESS:PORT[,...] of brokers")
     parser.add_argument("--images", type=int, default=2_000_000, help="in the topic")
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--reader", choices=("connector", "direct"), default="connector")
+    parser.add_argument("--reader", choices=tuple(MARKERS), default="connector")
     parser.add_argument("--warm", type=float, default=0.5, help="share of the images before it")
     parser.add_argument("--seconds", type=float, default=20.0, help="of sampling")
     parser.add_argument("--json", type=Path, help="file for all figures")

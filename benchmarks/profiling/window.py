@@ -52,8 +52,11 @@ def roles_of(pid: int) -> Roles:
             found["executors"].append(process)
         elif (
             DAEMON in words
-            and (parent := process.parent())
-            and DAEMON in " ".join(parent.cmdline())
+            and (daemon := process.parent())
+            and DAEMON in " ".join(daemon.cmdline())
+            # The driver has such a process of its own, which plans and waits.
+            and (executor := daemon.parent())
+            and SPARK_WORKERS in " ".join(executor.cmdline())
         ):
             found["workers"].append(process)
         elif "SparkSubmit" in words:

@@ -36,7 +36,7 @@ PARTS = Parts(
 LOAD = Load(
     mode="saturation", image_bytes=784, images_per_record=1, producer_batch_bytes=131_072,
     linger_s=0.005, replication=1, partitions=8, producers=4, client="kafka-python", acks="all",
-    compression="none", encoding="uint8", images_per_call=100, engine="chainer mlp", trigger_s=1.0,
+    compression="none", encoding="uint8", reader="connector", images_per_call=100, engine="chainer mlp", trigger_s=1.0,
     batch_cap_s=3.0,
 )  # fmt: skip
 POINTS: list[dict[str, Any]] = [

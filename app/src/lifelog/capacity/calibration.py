@@ -27,7 +27,7 @@ _NUMBERS = (
     *("image_bytes", "images_per_record", "producer_batch_bytes", "replication", "partitions"),
     *("producers", "images_per_call", "trigger_s"),
 )
-_NAMES = ("client", "encoding", "engine", "compression", "acks", "mode")
+_NAMES = ("client", "encoding", "reader", "engine", "compression", "acks", "mode")
 _NEAR = {"mode": {"paced", "fixed_size"}}
 
 

@@ -33,6 +33,7 @@ class Load:
     acks: str
     compression: str
     encoding: str
+    reader: str
     images_per_call: int
     engine: str
     trigger_s: float
@@ -95,6 +96,8 @@ def load_of(settings: Mapping[str, Any], image_bytes: int) -> Load:
         acks=str(settings["acks"]),
         compression=settings["compression"],
         encoding=settings["encoding"],
+        # Runs of older versions had no choice.
+        reader=settings.get("reader", "connector"),
         images_per_call=size,
         engine="emulated" if emulated else f"{settings['engine']} {settings['model']}",
         trigger_s=settings["trigger_ms"] / 1000,

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lifelog.consumer.session import calibrate_workers, make_session, spark_conf, work_of
+from lifelog.consumer.session import calibrate_workers, make_session, spark_conf
 from lifelog.consumer.worker import Work
 
 
 class Application:
     """Driver, executors with their loaded models, and what is known of their speed."""
 
-    def __init__(self, spec: dict[str, Any], work: Work, jars: Path) -> None:
+    def __init__(self, spec: dict[str, Any], jars: Path) -> None:
         """Start the driver's JVM and wait for all executors."""
         self.session = make_session(spec, jars)
-        self.work = work
         self.calibration: list[dict[str, Any]] = []
         # Images/s of each warm-up round so far.
         self.warmup_rates: list[float] = []
+        self._work: Work | None = None
 
-    def calibrate(self, slots: int) -> None:
-        """Load the model in every slot and time bare engine calls there."""
-        self.calibration = calibrate_workers(self.session, self.work, slots)
+    def load(self, work: Work, slots: int) -> None:
+        """Load the model in every slot and time bare engine calls there, where that is not done yet."""
+        if work != self._work:
+            self.calibration = calibrate_workers(self.session, work, slots)
+            self._work = work
 
     @property
     def bare_images_per_s(self) -> float:
@@ -37,16 +38,13 @@ class Application:
         return float(sum(row["images_per_s"] for row in self.calibration))
 
 
-def application_key(spec: dict[str, Any], bundles: Path, jars: Path) -> str:
-    """Equal for runs that may share an application: one repetition, equal executors and work."""
+def application_key(spec: dict[str, Any], jars: Path) -> str:
+    """Equal for runs that may share an application: one repetition, and equal executors."""
     parts = [
         spec["experiment"],
         spec["repetition"],
         # Of a search each run is a repetition (rule V10), also one that is tried again.
         spec["run"] if spec.get("search") else None,
         spark_conf(spec, jars),
-        asdict(work_of(spec, bundles)),
-        # Executors are warm for what they have done.
-        spec["settings"]["reader"],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

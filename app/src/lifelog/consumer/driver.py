@@ -137,13 +137,12 @@ class Consumer:
         spec, settings = self.spec, self.spec["settings"]
         self.job.report(phase="starting Spark", pid=os.getpid())
         if application is None:
-            application = Application(spec, work_of(spec, self.bundles), self.jars)
-        session, work = application.session, application.work
+            application = Application(spec, self.jars)
+        session, work = application.session, work_of(spec, self.bundles)
         self.report |= provenance(session)
         self.stage("start")
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
-        if not application.calibration:
-            application.calibrate(spec["slots"])
+        application.load(work, spec["slots"])
         partitions, images_per_record = settings["partitions"], settings["images_per_record"]
         expected = expected_images_per_s(application.bare_images_per_s, partitions, spec["slots"])
         # Paced load needs no cap: a backlog there is the finding.

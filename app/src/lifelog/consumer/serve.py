@@ -19,7 +19,7 @@ from lifelog.node.jobs import Job, detach, end_process_tree, lease_left_s, runni
 
 def hand_over(run: Path, session: Path, bundles: Path, jars: Path) -> None:
     """Give a run to the application of the session directory; start a fresh one where none fits."""
-    key = application_key(Job(run, "consumer").spec, bundles, jars)
+    key = application_key(Job(run, "consumer").spec, jars)
     served = read_json(session / "session.json")
     pid = running(session, "consumer")
     if pid is None or served is None or served["key"] != key:

@@ -45,6 +45,7 @@ CHECKPOINT = {
 }
 # Spark's own default bound.
 SPARK_ARROW_BATCH_BYTES = 64 << 20
+MOST_ARROW_BATCH_BYTES = (1 << 31) - 1
 _SECRET = re.compile("secret|password|token|credential", re.IGNORECASE)
 
 
@@ -73,10 +74,7 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
     `installed`: properties that this node's spark-defaults.conf sets. They are stronger than our
     tuning, but not than what the run is about; the experiment's own are stronger than both.
     """
-    settings, image_bytes = spec["settings"], spec["dataset"]["image_bytes"]
-    records = arrow_batch_records(
-        settings["images_per_call"], settings["images_per_record"], image_bytes
-    )
+    settings = spec["settings"]
     tuned = {
         # The driver plans a few queries a second: compiling it a second time never pays.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -85,14 +83,10 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
         "spark.locality.wait": "0s",
         "spark.ui.enabled": "false",
         "spark.python.worker.reuse": "true",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(records),
         "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
         "spark.sql.streaming.metricsEnabled": "false",
         **CHECKPOINT,
     }
-    if records * settings["images_per_record"] * image_bytes <= SPARK_ARROW_BATCH_BYTES:
-        # The records are bound enough: Spark would add up the sizes of all vectors at each record.
-        tuned["spark.sql.execution.arrow.maxBytesPerBatch"] = str((1 << 31) - 1)
     one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     tuned |= {f"spark.executorEnv.{name}": "1" for name in one_thread}
     decided = {
@@ -111,6 +105,24 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
     }
     own = {key: str(value) for key, value in settings["spark_conf"].items()}
     return {key: tuned[key] for key in tuned if key not in installed} | decided | own
+
+
+def query_conf(spec: dict[str, Any], installed: Collection[str] = ()) -> dict[str, str]:
+    """Spark properties of the run's query alone; all of them, so that none of another run's stays."""
+    settings, image_bytes = spec["settings"], spec["dataset"]["image_bytes"]
+    records = arrow_batch_records(
+        settings["images_per_call"], settings["images_per_record"], image_bytes
+    )
+    bound = records * settings["images_per_record"] * image_bytes <= SPARK_ARROW_BATCH_BYTES
+    tuned = {
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(records),
+        # Where the records are bound enough Spark need not add up the sizes of all vectors at each.
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(
+            MOST_ARROW_BATCH_BYTES if bound else SPARK_ARROW_BATCH_BYTES
+        ),
+    }
+    set_elsewhere = {*installed, *settings["spark_conf"]}
+    return {key: tuned[key] for key in tuned if key not in set_elsewhere}
 
 
 def installed_properties() -> set[str]:
@@ -161,6 +173,8 @@ def start_query(
 ) -> Any:
     """Start the streaming query; `on_batch` gets each micro-batch and runs its only action."""
     settings = spec["settings"]
+    for key, value in query_conf(spec, installed_properties()).items():
+        session.conf.set(key, value)
     read = _direct if settings["reader"] == "direct" else _through_connector
     return (
         read(session, spec, work, max_offsets_per_trigger)

@@ -46,6 +46,9 @@ class Testbed:
         named = _named(words)
         if named == "control":
             return named if self._is_of_project(words, cwd) else parent
+        if named == "python_worker" and parent == "driver":
+            # It plans a Python data source.
+            return parent
         mine = self._names_own(words)
         if named and (mine or parent != FOREIGN):
             return named

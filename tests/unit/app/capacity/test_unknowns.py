@@ -79,7 +79,7 @@ def as_load(draws: Draws, at: int, cell: Cell) -> Load:
         mode="saturation", image_bytes=image_bytes,
         images_per_record=batch if bundled and batch else 1, producer_batch_bytes=own,
         linger_s=0.0, replication=cell.replication, partitions=partitions, producers=PRODUCERS,
-        client="kafka-python", acks="all", compression="none", encoding="uint8", images_per_call=100,
+        client="kafka-python", acks="all", compression="none", encoding="uint8", reader="connector", images_per_call=100,
         engine="chainer mlp", trigger_s=TRIGGER_S, batch_cap_s=TRIGGER_S / EXPECTED_SHARE,
     )  # fmt: skip
 

@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from lifelog.consumer import serve, warmup
+from lifelog.consumer import application, serve, warmup
 from lifelog.consumer.application import application_key
-from lifelog.consumer.session import installed_properties, partition_fetch_bytes, spark_conf
+from lifelog.consumer.session import (
+    installed_properties,
+    partition_fetch_bytes,
+    query_conf,
+    spark_conf,
+    work_of,
+)
+from lifelog.consumer.worker import Work
 from lifelog.experiment.settings import Settings
 from lifelog.jsonfiles import read_json, write_json
 
@@ -35,26 +42,34 @@ def spec(repetition: int = 1, **settings: Any) -> dict[str, Any]:
 
 
 def key(one: dict[str, Any]) -> str:
-    return application_key(one, BUNDLES, JARS)
+    return application_key(one, JARS)
 
 
-def test_points_that_only_load_differently_share() -> None:
-    paced = spec(mode="paced", target_rate=100.0, linger_ms=20, acks="1")
-    assert key(spec()) == key(paced)
+@pytest.mark.parametrize(
+    "other",
+    [
+        spec(mode="paced", target_rate=100.0, linger_ms=20, acks="1"),
+        spec(images_per_call=50, images_per_record=20),
+        spec(encoding="text"),
+        spec(engine="emulated"),
+        {**spec(model="cnn"), "model_file": "cnn.npz"},
+    ],
+    ids=["load", "call", "encoding", "engine", "model"],
+)
+def test_runs_whose_executors_are_equal_share(other: dict[str, Any]) -> None:
+    assert key(spec()) == key(other)
 
 
 @pytest.mark.parametrize(
     "other",
     [
         spec(repetition=2),
-        spec(images_per_call=50),
-        spec(encoding="text"),
-        spec(engine="emulated"),
+        spec(reader="direct"),
         spec(spark_conf={"spark.locality.wait": "1s"}),
         {**spec(), "slots": 1},
         {**spec(), "run": "t01-r01-a01", "search": {"trial": None}},
     ],
-    ids=["repetition", "call", "encoding", "engine", "spark_conf", "slots", "trial"],
+    ids=["repetition", "reader", "spark_conf", "slots", "trial"],
 )
 def test_runs_of_other_executors_or_repetitions_do_not(other: dict[str, Any]) -> None:
     assert key(spec()) != key(other)
@@ -196,11 +211,38 @@ def test_arrow_batches_hold_whole_calls_of_bounded_size(
     settings: dict[str, Any], image_bytes: int, records: int
 ) -> None:
     one = spec(**settings) | {"dataset": {"image_bytes": image_bytes}}
-    found = spark_conf(one, JARS)
-    assert found["spark.sql.execution.arrow.maxRecordsPerBatch"] == str(records)
-    assert "spark.sql.execution.arrow.maxBytesPerBatch" in found
+    assert query_conf(one) == {
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(records),
+        "spark.sql.execution.arrow.maxBytesPerBatch": str((1 << 31) - 1),
+    }
 
 
 def test_spark_bounds_the_bytes_of_arrow_batches_that_one_call_makes_large() -> None:
     large = spec(images_per_call=1000) | {"dataset": {"image_bytes": 600_000}}
-    assert "spark.sql.execution.arrow.maxBytesPerBatch" not in spark_conf(large, JARS)
+    # Spark's default again: a run before it in the same application may have set another.
+    assert query_conf(large)["spark.sql.execution.arrow.maxBytesPerBatch"] == str(64 << 20)
+
+
+def test_a_query_keeps_what_inventory_and_experiment_set() -> None:
+    records, most = query_conf(spec())
+    assert list(query_conf(spec(), {records})) == [most]
+    assert list(query_conf(spec(spark_conf={most: "5"}))) == [records]
+
+
+def test_a_model_is_loaded_again_only_where_the_work_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[Work] = []
+    monkeypatch.setattr(application, "make_session", lambda _spec, _jars: None)
+    monkeypatch.setattr(
+        application,
+        "calibrate_workers",
+        lambda _session, work, slots: (
+            loaded.append(work) or [{"worker": "w", "images_per_s": 10.0}] * slots
+        ),
+    )
+    own = application.Application(spec(), JARS)
+    for encoding in ("uint8", "uint8", "text"):
+        own.load(work_of(spec(encoding=encoding), BUNDLES), 2)
+    assert [work.encoding for work in loaded] == ["uint8", "text"]
+    assert own.bare_images_per_s == 20.0

@@ -34,7 +34,14 @@ def levels(experiment: Experiment, *keys: str) -> list[list[object]]:
 
 def test_all_are_there() -> None:
     paper = {"fig2", "fig3", "fig4", "fig4_published"}
-    others = {"smoke", "encoding", "kafka_batch_meaning", "images_per_call", "partitions", "readers"}
+    others = {
+        "smoke",
+        "encoding",
+        "kafka_batch_meaning",
+        "images_per_call",
+        "partitions",
+        "readers",
+    }
     more = {"trigger", "acks", "clients", "engines", "datasets", "sustainable"}
     assert paper | others | more <= set(NAMES)
 

@@ -65,6 +65,8 @@ def test_what_says_nothing_is_its_parents() -> None:
     assert OURS.component(["sleep", "1"], FOREIGN) == FOREIGN
     # It says what it is, and its parent whose.
     assert OURS.component(["python", "-m", "pyspark.daemon"], "executor") == "python_worker"
+    planning = f"{PYTHON} -m pyspark.daemon pyspark.sql.streaming.python_streaming_source_runner"
+    assert OURS.component(planning.split(), "driver") == "driver"
     # Started by a job of ours on a machine where ansible-playbook itself runs.
     assert OURS.component([PYTHON, "-m", "lifelog", "job", "stop", "/r"], "control") == "control"
 
