@@ -33,6 +33,10 @@ class Task:
     flink_jar: str
     directory: str
     # Of the testbed's own consumer, over its defaults.
+    engine: str = "chainer"
+    emulated_call_ms: float = 5.0
+    batch_cap_s: float = 3.0
+    cores_per_worker: int = 1
     reader: str = "connector"
     spark_conf: dict[str, str] = field(default_factory=dict)
     source_options: dict[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ seconds. Everything is made up here, so that a revision from before can do it wi
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 import time
@@ -42,14 +43,23 @@ def made_up() -> Any:
     return np.random.default_rng(0).integers(0, 256, (STREAM, 28, 28, 1), np.uint8)
 
 
+def calls() -> Any:
+    """What says how a worker's calls are told; in earlier revisions that was the worker's module."""
+    try:
+        return importlib.import_module("lifelog.consumer.calls")
+    except ModuleNotFoundError:
+        return importlib.import_module("lifelog.consumer.worker")
+
+
 def consumer(images_per_record: int, directory: Path) -> Callable[[], object]:
     """An Arrow batch of records becomes rows of calls, checked and judged."""
     import pyarrow as pa
 
     from lifelog.bundle import save_npz
-    from lifelog.consumer.worker import CALL_SCHEMA, Work, Worker, infer_batch
+    from lifelog.consumer.worker import Work, Worker, infer_batch
     from lifelog.record import pack_key
 
+    schema = calls().CALL_SCHEMA
     images = made_up()
     offline = np.random.default_rng(1).integers(0, 10, STREAM)
     kept = {"images": images, "labels": offline}
@@ -76,7 +86,7 @@ def consumer(images_per_record: int, directory: Path) -> Callable[[], object]:
     def do() -> object:
         rows = infer_batch(worker, batch)
         assert not any(row["wrong"] or row["damaged"] for row in rows)
-        return pa.RecordBatch.from_pylist(rows, schema=CALL_SCHEMA)
+        return pa.RecordBatch.from_pylist(rows, schema=schema)
 
     return do
 
@@ -110,23 +120,20 @@ def driver(directory: Path) -> Callable[[], object]:
     import pyarrow as pa
 
     from lifelog.consumer.driver import Results
-    from lifelog.consumer.worker import CALL_SCHEMA
     from lifelog.record import pack_key
 
+    schema = calls().CALL_SCHEMA
     row: dict[str, Any] = {
-        field.name: 0 if pa.types.is_integer(field.type) else "" for field in CALL_SCHEMA
+        field.name: 0 if pa.types.is_integer(field.type) else "" for field in schema
     }
-    row |= {field.name: b"" for field in CALL_SCHEMA if field.type == pa.binary()}
+    row |= {field.name: b"" for field in schema if field.type == pa.binary()}
     keys = b"".join(pack_key(1, at, at) for at in range(IMAGES_PER_CALL))
     row |= {"worker": "127.0.0.1:1", "images": IMAGES_PER_CALL, "keys": keys}
     rows = [row] * (IMAGES // IMAGES_PER_CALL)
-    try:
-        from lifelog.consumer.calls import pack
-
-        table = pa.Table.from_batches([pack(rows)])
-    except ModuleNotFoundError:
-        # A revision whose calls were rows of Spark's.
-        table = pa.Table.from_pylist(rows, schema=CALL_SCHEMA)
+    if hasattr(calls(), "pack"):
+        table = pa.Table.from_batches([calls().pack(rows)])
+    else:
+        table = pa.Table.from_pylist(rows, schema=schema)
 
     class Frame:
         def toArrow(self) -> Any:

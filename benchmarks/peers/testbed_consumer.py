@@ -32,6 +32,7 @@ DRAIN_TIMEOUT_S = 600.0
 
 def spec_of(task: Task) -> dict[str, Any]:
     """The part of a run's spec that the consumer reads."""
+    workers = task.cores // task.cores_per_worker
     return {
         "experiment": "peers",
         "repetition": 1,
@@ -41,11 +42,11 @@ def spec_of(task: Task) -> dict[str, Any]:
         "dataset_file": Path(task.dataset_file).name,
         "dataset": {"image_bytes": load_dataset_bundle(Path(task.dataset_file)).images[0].nbytes},
         "model_file": Path(task.model_file).name,
-        "master_url": f"local-cluster[{task.cores},1,{WORKER_MB}]",
+        "master_url": f"local-cluster[{workers},{task.cores_per_worker},{WORKER_MB}]",
         "driver_address": "127.0.0.1",
         "driver_memory_mb": DRIVER_MB,
         "executor_memory_mb": EXECUTOR_MB,
-        "cores_per_worker": 1,
+        "cores_per_worker": task.cores_per_worker,
         "slots": task.cores,
         "producers": [{"id": PRODUCER, "images": task.images}],
         "settings": {
@@ -53,11 +54,11 @@ def spec_of(task: Task) -> dict[str, Any]:
             "partitions": task.partitions,
             "images_per_record": 1,
             "encoding": "uint8",
-            "engine": "chainer",
+            "engine": task.engine,
             "images_per_call": task.images_per_call,
-            "emulated_call_ms": 5.0,
+            "emulated_call_ms": task.emulated_call_ms,
             "trigger_ms": task.trigger_ms,
-            "batch_cap_s": 3.0,
+            "batch_cap_s": task.batch_cap_s,
             "warmup_s": WARMUP_S,
             "duration_s": task.paced_s,
             "drain_timeout_s": DRAIN_TIMEOUT_S,
