@@ -190,6 +190,18 @@ def test_sixteen_producers_four_brokers_four_workers(lab: Lab) -> None:
             assert header["interface"] == "host0"
 
 
+def test_workers_fetch_from_the_brokers_of_other_machines(lab: Lab) -> None:
+    fixed = PROJECT / "tests/local/experiments/fixed.yml"
+    settings = "set=reader=direct,partitions=8,replication=2"
+    good(lab.play("playbooks/app.yml", "-e", f"experiment={fixed}", "-e", settings))
+    (file,) = lab.results.glob("fixed/*/run.json")
+    run = json.loads(file.read_text("utf-8"))
+    assert run["valid"], run["invalid_reasons"]
+    assert run["produced"] == run["processed"] == 4 * 5000
+    assert len(run["provenance"]["placement"]["executors"]) == 4
+    assert set(run["provenance"]["placement"]["leaders"]) == {11, 12, 13, 14}
+
+
 def test_every_node_carries_what_its_link_allows(lab: Lab) -> None:
     done = good(lab.play("playbooks/links.yml", "-e", "links_must_hold=yes"))
     for host in lab.names():
