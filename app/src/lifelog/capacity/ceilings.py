@@ -160,7 +160,8 @@ class System:
             "broker": on(layout.leaders, machine) * parts.broker.cores(moving)
             + on(layout.followers, machine) * copies * parts.replica.cores(moving)
             + layout.brokers.count(machine) * parts.broker.idle,
-            "executor": on(layout.workers, machine) * parts.executor.cores(per_s),
+            "executor": on(layout.workers, machine) * parts.executor.cores({**per_s, "idle": 0.0})
+            + layout.workers.count(machine) * parts.executor.idle,
             "python_worker": on(layout.workers, machine) * python,
             "driver": (layout.driver == machine) * parts.driver.cores(per_s),
         }

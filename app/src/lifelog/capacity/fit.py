@@ -25,9 +25,10 @@ _EXPLAINED_BY = {
     "producer, paced": ("idle", "record_batch", "record", "byte"),
     "broker": ("idle", "task", "record_batch", "record", "byte"),
     "replica": ("record_batch", "record", "byte"),
-    "executor": ("batch", "task", "record", "byte"),
+    # Compilers and timers run in a JVM whatever comes.
+    "executor": ("idle", "batch", "task", "record", "byte"),
     "python": ("task", "call", "record", "image", "byte"),
-    "driver": ("batch", "task", "call"),
+    "driver": ("idle", "batch", "task", "call"),
 }
 
 # How the speed of the machines in a run can be told.
@@ -166,10 +167,13 @@ def fit_parts(seen: Sequence[Observation], way: str = "none") -> Fit:
             for own, speed in zip(runs, speeds, strict=True)
         ]
 
-    def cost(component: str, of: str | None = None) -> Cost:
+    def cost(component: str, processes: Sequence[int]) -> Cost:
         names = _EXPLAINED_BY[component]
-        rows = [[own.rates[name] for name in names] for own in runs]
-        return Cost(**dict(zip(names, fitted(component, rows, busy(of or component)), strict=True)))
+        rows = [
+            [({**own.rates, "idle": float(count)})[name] for name in names]
+            for own, count in zip(runs, processes, strict=True)
+        ]
+        return Cost(**dict(zip(names, fitted(component, rows, busy(component)), strict=True)))
 
     leader, further = _EXPLAINED_BY["broker"], _EXPLAINED_BY["replica"]
     broker = fitted("broker", [_broker_row(own) for own in runs], busy("broker"))
@@ -191,9 +195,9 @@ def fit_parts(seen: Sequence[Observation], way: str = "none") -> Fit:
         producer=_producers(runs, speeds, fitted),
         broker=Cost(**dict(zip(leader, broker, strict=False))),
         replica=Cost(**dict(zip(further, broker[len(leader) :], strict=True))),
-        executor=cost("executor"),
+        executor=cost("executor", [len(own.layout.workers) for own in runs]),
         python=Cost(**dict(zip(_EXPLAINED_BY["python"], rest, strict=True))),
-        driver=cost("driver"),
+        driver=cost("driver", [1] * len(runs)),
         engines=engines,
         engine_factor=factor,
         convert_s_per_byte=convert,
