@@ -10,6 +10,7 @@ so that time is dilated: what the pipeline itself needs stays a small part of th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from comparison.measure import START_TIMEOUT_S, Bench, PeerError, Run
 from comparison.registry import PEERS
@@ -32,6 +34,8 @@ from profiling.window import Roles, batches, roles_of
 
 READERS = {"connector": PEERS["ours"], "direct": PEERS["ours-direct"]}
 IMAGES_PER_CALL = 100
+# Of the machine, whatever the number of slots.
+CORES = 2
 # Executors of so many slots, as on a node of eight cores.
 SLOTS_PER_WORKER = 8
 # Slots and partitions; the last has more slots than partitions.
@@ -81,7 +85,7 @@ def _run(bench: Bench, reader: str, enough: int, **task: Any) -> tuple[Path, dic
     """
     directory = bench.directory(f"{reader}-scaling")
     own = replace(bench.task, directory=str(directory), reader=reader, **task)
-    with Run(READERS[reader], own) as run:
+    with Run(READERS[reader], own, CORES) as run:
 
         def wait(count: int) -> None:
             run.wait(lambda: len(batches(directory)) >= count, "done", START_TIMEOUT_S + LONGEST_S)
@@ -94,9 +98,19 @@ def _run(bench: Bench, reader: str, enough: int, **task: Any) -> tuple[Path, dic
 
 
 def _cpu_s(roles: Roles) -> dict[str, float]:
+    """Processor time so far by role; of a process that has ended, none."""
+
+    def used(processes: list[psutil.Process]) -> float:
+        total = 0.0
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:2])
+        return total
+
     return {
-        role: sum(sum(process.cpu_times()[:2]) for process in processes)
-        for role, processes in asdict(roles).items()
+        "executors": used(roles.executors),
+        "workers": used(roles.workers),
+        "driver": used([*roles.drivers, *roles.planners]),
     }
 
 
@@ -180,7 +194,7 @@ def batches_table(found: list[Batch]) -> str:
         lines.append(
             f"| {own.reader} | {own.partitions} | {ms['triggerExecution']:.0f} | {ms['addBatch']:.0f} "
             f"| {plan:.0f} | {logs:.0f} | {cpu['executors']:.0f} | {cpu['workers']:.0f} "
-            f"| {cpu['drivers']:.0f} |"
+            f"| {cpu['driver']:.0f} |"
         )
     for reader in dict.fromkeys(own.reader for own in found):
         rows = [own for own in found if own.reader == reader]

@@ -49,9 +49,13 @@ class PeerError(Exception):
 
 
 class Run:
-    """A peer's processes and its directory; a context that ends the processes."""
+    """A peer's processes and its directory; a context that ends the processes.
 
-    def __init__(self, peer: Peer, task: Task) -> None:
+    `cores`: what it may use of the machine; as many as the task has workers where not given.
+    """
+
+    def __init__(self, peer: Peer, task: Task, cores: int | None = None) -> None:
+        cores = cores or task.cores
         self.peer = peer
         self.directory = Path(task.directory)
         task_file = self.directory / "task.json"
@@ -71,9 +75,9 @@ class Run:
             start_new_session=True,
             env=os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(map(str, PATHS))},
         )
-        if (os.cpu_count() or 1) > task.cores:
+        if (os.cpu_count() or 1) > cores:
             # Descendants inherit it.
-            os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[: task.cores])
+            os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:cores])
         self.tree = Tree(self.process.pid, peer.worker_mark)
 
     def __enter__(self) -> Run:

@@ -21,11 +21,12 @@ DAEMON = "pyspark.daemon"
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Processes of the consumer: executors' JVMs, their Python workers, the driver's JVM."""
+    """Processes of the consumer: executors' JVMs, their Python workers, the driver's JVM and Python."""
 
     executors: list[psutil.Process]
     workers: list[psutil.Process]
     drivers: list[psutil.Process]
+    planners: list[psutil.Process]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,15 @@ class Profile:
 
 def roles_of(pid: int) -> Roles:
     """Who is who below a process."""
-    found: dict[str, list[psutil.Process]] = {"executors": [], "workers": [], "drivers": []}
-    for process in psutil.Process(pid).children(recursive=True):
+    root = psutil.Process(pid)
+    found: dict[str, list[psutil.Process]] = {
+        "executors": [],
+        "workers": [],
+        "drivers": [],
+        # What starts the driver, and plans a Python data source.
+        "planners": [root],
+    }
+    for process in root.children(recursive=True):
         try:
             words = " ".join(process.cmdline())
         except psutil.Error:
@@ -50,15 +58,13 @@ def roles_of(pid: int) -> Roles:
             continue
         if SPARK_WORKERS in words:
             found["executors"].append(process)
-        elif (
-            DAEMON in words
-            and (daemon := process.parent())
-            and DAEMON in " ".join(daemon.cmdline())
-            # The driver has such a process of its own, which plans and waits.
-            and (executor := daemon.parent())
-            and SPARK_WORKERS in " ".join(executor.cmdline())
-        ):
-            found["workers"].append(process)
+        elif DAEMON in words:
+            daemon = process.parent()
+            if daemon is None or DAEMON not in " ".join(daemon.cmdline()):
+                continue
+            parent = daemon.parent()
+            ours = parent is not None and SPARK_WORKERS in " ".join(parent.cmdline())
+            found["workers" if ours else "planners"].append(process)
         elif "SparkSubmit" in words:
             found["drivers"].append(process)
     return Roles(**found)

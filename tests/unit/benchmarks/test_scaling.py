@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import psutil
 import pytest
 import scaling
 from scaling import Batch, Slots, batches_table, slots_table
+
+from profiling.window import Roles
 
 
 def test_slots_are_held_to_what_those_with_a_partition_can_do() -> None:
@@ -20,7 +26,7 @@ def test_the_cost_of_a_partition_is_the_slope() -> None:
         whole = 50 + each_ms * partitions
         parts = {"latestOffset": 3.0, "queryPlanning": 4.0, "walCommit": 4.0, "commitOffsets": 5.0}
         parts |= {"addBatch": whole - 16, "triggerExecution": whole}
-        return Batch(reader, partitions, parts, {"executors": 9.0, "workers": 8.0, "drivers": 7.0})
+        return Batch(reader, partitions, parts, {"executors": 9.0, "workers": 8.0, "driver": 7.0})
 
     text = batches_table(
         [batch(name, n, ms) for name, ms in (("connector", 6), ("direct", 4)) for n in (4, 32, 128)]
@@ -39,6 +45,10 @@ def test_a_wrong_command_line_is_said(wrong: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_without_brokers_nothing_begins(capsys: pytest.CaptureFixture[str]) -> None:
-    assert scaling.main(["batches", "--servers", "127.0.0.1:1"]) == 2
-    assert capsys.readouterr().err.startswith("scaling: ")
+def test_processor_time_is_told_by_role_and_of_ended_processes_not() -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        gone = psutil.Process(ended.pid)
+        ended.wait()
+    found = scaling._cpu_s(Roles([psutil.Process()], [gone], [], [psutil.Process()]))
+    assert found["workers"] == 0
+    assert min(found["executors"], found["driver"]) > 0

@@ -22,15 +22,21 @@ class Application:
         """Start the driver's JVM and wait for all executors."""
         self.session = make_session(spec, jars)
         self.calibration: list[dict[str, Any]] = []
-        # Images/s of each warm-up round so far.
-        self.warmup_rates: list[float] = []
+        # Whether the executors have had a whole warm-up.
+        self.warm = False
         self._work: Work | None = None
+        self._rounds: dict[tuple[Any, ...], list[float]] = {}
 
     def load(self, work: Work, slots: int) -> None:
         """Load the model in every slot and time bare engine calls there, where that is not done yet."""
         if work != self._work:
             self.calibration = calibrate_workers(self.session, work, slots)
             self._work = work
+
+    def rounds_of(self, work: Work, settings: dict[str, Any]) -> list[float]:
+        """Images/s of each warm-up round so far that such a run had, to be added to."""
+        alike = work, settings["partitions"], settings["images_per_record"]
+        return self._rounds.setdefault(alike, [])
 
     @property
     def bare_images_per_s(self) -> float:

@@ -139,7 +139,7 @@ class Consumer:
         if application is None:
             application = Application(spec, self.jars)
         session, work = application.session, work_of(spec, self.bundles)
-        self.report |= provenance(session)
+        self.report |= provenance(session, spec)
         self.stage("start")
         self.job.report(phase="loading the model", app_id=self.report["app_id"])
         application.load(work, spec["slots"])
@@ -184,8 +184,10 @@ class Consumer:
                 expected,
                 lambda: results.warmup_images,
                 check,
-                application.warmup_rates,
+                application.rounds_of(work, settings),
+                application.warm,
             )
+            application.warm = True
         self.stage("warm_up")
         self.job.report(phase="ready")
         self._measure(results, lag, check)

@@ -227,8 +227,8 @@ def _direct(session: Any, spec: dict[str, Any], work: Work, most: int | None) ->
     return session.readStream.format(DirectSource.name()).options(**plan.options()).load()
 
 
-def provenance(session: Any) -> dict[str, Any]:
-    """Versions and settings of the running application, secrets left out."""
+def provenance(session: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """Versions and settings of the running application and of the run's query, secrets left out."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -244,6 +244,7 @@ def provenance(session: Any) -> dict[str, Any]:
     jvm = session.sparkContext._jvm
     versions["java"] = str(jvm.java.lang.System.getProperty("java.runtime.version"))
     settings = dict(session.sparkContext.getConf().getAll())
+    settings |= query_conf(spec, installed_properties())
     return {
         "app_id": session.sparkContext.applicationId,
         "versions": versions,

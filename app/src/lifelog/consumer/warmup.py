@@ -54,17 +54,19 @@ def warm_up(
     processed: Callable[[], int],
     check: Callable[[], None],
     rates: list[float],
+    warm: bool,
 ) -> dict[str, Any]:
     """Feed rounds of ROUND_S until `warmup_s` is over and rates are steady.
 
-    `rates`: images/s of the rounds that these executors have had, added to. Where an earlier run has
-    warmed them, one round that confirms its rate is enough. Returns {"images", "seconds", "steady",
+    `rates`: images/s of the rounds of runs like this one that these executors have had, added to: one
+    round that confirms them is enough. `warm`: they have had a whole warm-up, so that `warmup_s` is
+    over. Returns {"images", "seconds", "steady",
     "rounds_before"}. `check` raises when the query has failed.
     """
     started = time.monotonic()
     longest_s = LONGEST_FACTOR * spec["settings"]["warmup_s"]
     rounds_before = len(rates)
-    least_s = 0.0 if rounds_before else spec["settings"]["warmup_s"]
+    least_s = 0.0 if warm else spec["settings"]["warmup_s"]
     sent = 0
     while True:
         round_started, before = time.monotonic(), sent

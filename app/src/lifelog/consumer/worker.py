@@ -29,6 +29,8 @@ NEAR_TIE_MARGIN = 1e-4
 MOST_EXAMPLES = 100
 # After so many tasks of a process nothing is imported or cached any more.
 SETTLING_TASKS = 3
+# Calls that are told at once.
+MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,9 @@ def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
     rows: list[dict[str, Any]] = []
     for batch in batches:
         rows += infer_batch(worker, batch)
+        if len(rows) >= MOST_ROWS:
+            yield pack(rows)
+            rows = []
     if rows:
         yield pack(rows)
     worker.settle()

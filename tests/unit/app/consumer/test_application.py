@@ -126,13 +126,18 @@ def test_a_dead_process_is_replaced(tmp_path: Path, started: list[Path]) -> None
     assert started == [session, session]
 
 
-def warm(monkeypatch: pytest.MonkeyPatch, rates: list[float], took_s: list[float]) -> dict:
+def warm(
+    monkeypatch: pytest.MonkeyPatch,
+    rates: list[float],
+    took_s: list[float],
+    executors_are: bool = True,
+) -> dict:
     """Warm up with rounds of 2,000 images that take so long."""
     clock = iter([0.0, *(t for s, t in _edges(took_s) for t in (s, t, t))])
     monkeypatch.setattr(warmup.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(warmup, "feed", lambda _spec, _images, count, _first: count)
     one = spec(warmup_s=5.0)
-    return warmup.warm_up(one, None, 1000.0, lambda: 10**9, lambda: None, rates)
+    return warmup.warm_up(one, None, 1000.0, lambda: 10**9, lambda: None, rates, executors_are)
 
 
 def _edges(took_s: list[float]) -> list[tuple[float, float]]:
@@ -147,7 +152,7 @@ def test_cold_executors_warm_up_for_the_least_time_and_until_steady(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rates: list[float] = []
-    result = warm(monkeypatch, rates, [4.0, 3.0, 2.0, 2.0])
+    result = warm(monkeypatch, rates, [4.0, 3.0, 2.0, 2.0], False)
     assert (result["steady"], result["rounds_before"], len(rates)) == (True, 0, 4)
 
 
@@ -157,6 +162,14 @@ def test_warm_executors_need_one_round_that_confirms_their_rate(
     rates = [500.0, 900.0, 1000.0]
     result = warm(monkeypatch, rates, [2.0])
     assert (result["steady"], result["rounds_before"], len(rates)) == (True, 3, 4)
+
+
+def test_warm_executors_that_never_did_such_work_find_its_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+    result = warm(monkeypatch, rates, [0.5, 0.5, 0.5])
+    assert (result["steady"], result["rounds_before"], len(rates)) == (True, 0, 3)
 
 
 def test_warm_executors_that_are_slower_now_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,3 +259,17 @@ def test_a_model_is_loaded_again_only_where_the_work_differs(
         own.load(work_of(spec(encoding=encoding), BUNDLES), 2)
     assert [work.encoding for work in loaded] == ["uint8", "text"]
     assert own.bare_images_per_s == 20.0
+
+
+def test_only_rounds_of_runs_alike_confirm_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "make_session", lambda _spec, _jars: None)
+    own = application.Application(spec(), JARS)
+
+    def rounds(**settings: Any) -> list[float]:
+        one = spec(**settings)
+        return own.rounds_of(work_of(one, BUNDLES), one["settings"])
+
+    rounds().append(9000.0)
+    assert rounds(mode="paced", target_rate=5.0) == [9000.0]
+    for other in ({"encoding": "text"}, {"partitions": 5}, {"images_per_record": 5}):
+        assert rounds(**other) == []

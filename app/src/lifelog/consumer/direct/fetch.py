@@ -19,7 +19,7 @@ from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from lifelog.consumer.direct.records import BadRecords, Run, read_batches
 
-# The newest versions that need neither flexible encoding nor topic ids; Kafka 2.1 and later have them.
+# The oldest that tell all compressions and leader epochs: Kafka 2.1 and later have them.
 FETCH_VERSION, METADATA_VERSION = 10, 7
 CLIENT_ID = "lifelog-consumer"
 # What is planned is there: this wait is only for what a new leader has not told its followers yet.
@@ -31,7 +31,8 @@ _PASSING = (
     *(kafka.errors.NotLeaderForPartitionError, kafka.errors.LeaderNotAvailableError),
     *(kafka.errors.UnknownTopicOrPartitionError, kafka.errors.FencedLeaderEpochError),
     *(kafka.errors.UnknownLeaderEpochError, kafka.errors.BrokerNotAvailableError),
-    *(kafka.errors.ReplicaNotAvailableError, OSError),
+    *(kafka.errors.ReplicaNotAvailableError, kafka.errors.OffsetNotAvailableError),
+    *(kafka.errors.KafkaStorageError, OSError),
 )
 
 
@@ -51,16 +52,22 @@ class Connection:
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sent = self._received = 0
 
     def send(self, request: Any) -> None:
         """Send a request."""
-        request.with_header(correlation_id=0, client_id=CLIENT_ID)
+        self._sent += 1
+        request.with_header(correlation_id=self._sent, client_id=CLIENT_ID)
         self._socket.sendall(request.encode(framed=True, header=True))
 
     def receive(self, response: Any, version: int) -> Any:
         """The answer to the oldest request that was not received yet."""
-        (size,) = struct.unpack(">i", self._exactly(4))
-        return response.decode(self._exactly(size), version=version, header=True)
+        self._received += 1
+        size, number = struct.unpack(">ii", self._exactly(8))
+        answer = self._exactly(size - 4)
+        if number != self._received:
+            raise ConnectionError(f"the broker answered request {number}, not {self._received}")
+        return response.decode(answer, version=version)
 
     def _exactly(self, size: int) -> memoryview:
         buffer = memoryview(bytearray(size))
@@ -100,9 +107,11 @@ class Fetcher:
                 try:
                     if not asked:
                         self._ask(part, position, fetch_bytes)
-                    asked = False
+                        asked = True
                     data = self._answer(part)
+                    asked = False
                 except _PASSING as error:
+                    asked = False
                     self._forget(leader)
                     if time.monotonic() > deadline:
                         raise kafka.errors.KafkaTimeoutError(
@@ -121,8 +130,6 @@ class Fetcher:
                         f"{part.topic} {part.partition}: nothing at offset {position} for "
                         f"{TIMEOUT_S:g} s"
                     )
-                if after > position:
-                    deadline = time.monotonic() + TIMEOUT_S
                 position = after
                 if position < part.end:
                     try:
@@ -132,6 +139,8 @@ class Fetcher:
                         self._forget(leader)
                 if runs:
                     yield runs
+                    # What the caller did meanwhile is not the broker's time.
+                    deadline = time.monotonic() + TIMEOUT_S
         finally:
             if asked:
                 # An answer that nobody reads would be taken for that of the next request.
@@ -160,6 +169,8 @@ class Fetcher:
         response = self._leading(part).receive(FetchResponse, FETCH_VERSION)
         _check(response.error_code)
         (answer,) = response.responses[0].partitions
+        if (response.responses[0].topic, answer.partition_index) != (part.topic, part.partition):
+            raise BadRecords(f"asked for {part}, the broker sent another partition")
         _check(answer.error_code)
         return answer.records or b""
 

@@ -75,7 +75,14 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
             _HEADER.unpack_from(data, at)
         )
         stop = at + _LENGTH_END + length
-        if stop > len(data) or base >= end:
+        if length < _HEADER.size - _LENGTH_END:
+            raise BadRecords(
+                f"record batch at offset {base}: {length} bytes are less than its head"
+            )
+        if base >= end:
+            # What is left of the range was compacted away.
+            return runs, max(position, end)
+        if stop > len(data):
             break
         if magic != _FORMAT:
             raise BadRecords(f"record batch at offset {base}: format {magic}, not {_FORMAT}")
@@ -85,15 +92,15 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
                 raise BadRecords(f"record batch at offset {base}: its checksum does not match")
             if not attributes & _CONTROL:
                 codec = attributes & _CODEC
-                body, first = (
-                    (data, at + _HEADER.size)
-                    if not codec
-                    else (_decompressed(codec, memoryview(data)[at + _HEADER.size : stop], base), 0)
-                )
+                body, first, body_end = data, at + _HEADER.size, stop
+                if codec:
+                    body = _decompressed(codec, memoryview(data)[first:stop], base)
+                    first, body_end = 0, len(body)
                 within = base >= start and after <= end
                 runs += _runs(
                     body,
                     first,
+                    body_end,
                     count,
                     base,
                     None if within else (start, end),
@@ -108,10 +115,17 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
 
 
 def _decompressed(codec: int, data: memoryview, base: int) -> bytes:
-    """The records of a compressed batch; BadRecords where its codec is unknown."""
+    """The records of a compressed batch; BadRecords where they cannot be had."""
     name = _CODECS.get(codec)
     if name is None:
         raise BadRecords(f"record batch at offset {base}: compression {codec} is unknown")
+    try:
+        return _unpacked(name, data)
+    except (OSError, ValueError, IndexError, struct.error) as error:
+        raise BadRecords(f"record batch at offset {base}: {name}: {error}") from None
+
+
+def _unpacked(name: str, data: memoryview) -> bytes:
     if name != "snappy":
         return bytes(pa.CompressedInputStream(pa.BufferReader(pa.py_buffer(data)), name).read())
     if bytes(data[: len(_XERIAL)]) != _XERIAL:
@@ -159,13 +173,14 @@ def _signed_columns(view: NDArray[np.uint8]) -> NDArray[np.int64]:
 def _runs(
     data: bytes,
     at: int,
+    end: int,
     count: int,
     base: int,
     bounds: tuple[int, int] | None,
     stamp_ms: int | None,
     one_stamp: bool,
 ) -> list[Run]:
-    """The runs of a batch's `count` records, which begin at `at`.
+    """The runs of a batch's `count` records, which lie from `at` to before `end`.
 
     `bounds`: first and last + 1 of the offsets that are wanted; None for all. `stamp_ms`: what the
     records' timestamps are counted from, or (`one_stamp`) what each of them is; None for none.
@@ -182,11 +197,14 @@ def _runs(
             value_size, value_at = _signed(data, key_at + key_bytes)
             value_bytes = max(0, value_size)
             stride = body + length - at
+            if at + stride > end or value_at + value_bytes > at + stride:
+                raise ValueError(f"{count} records are missing")
+            limit = min(count, compared, (end - at) // stride)
             same = _same_layout(
                 data,
                 at,
                 stride,
-                min(count, compared, (len(data) - at) // stride),
+                limit,
                 _mask(
                     body - at,
                     key_size_at - body - 1,
@@ -216,7 +234,7 @@ def _runs(
                 runs.append(run.part(first, last))
             at += same * stride
             count -= same
-            compared *= _COMPARED_GROWTH
+            compared = compared * _COMPARED_GROWTH if same == limit else _FIRST_COMPARED
     except (IndexError, ValueError, TypeError) as error:
         raise BadRecords(
             f"record batch at offset {base}: its records end early ({error})"

@@ -28,6 +28,8 @@ NAME = "lifelog-direct"
 _OPTION = "plan"
 # What is fetched at once stays in a core's cache until it is converted.
 FETCH_BYTES = 1 << 20
+# More than this is not kept together for the sake of whole calls.
+MOST_BYTES = 64 << 20
 
 # Offsets as Spark's Kafka connector writes them: {topic: {partition: offset}}.
 Offsets = dict[str, dict[str, int]]
@@ -87,8 +89,18 @@ class DirectReader(DataSourceStreamReader):
         return self._asked("beginning_offsets")
 
     def latestOffset(self, start: Offsets, limit: ReadLimit) -> Offsets:
-        """How far the next micro-batch reads: the brokers' end offsets, within the limit."""
+        """How far the next micro-batch reads: the brokers' end offsets, within the limit.
+
+        RuntimeError where a partition ends before what was read of it: nothing would show it later.
+        """
         self._latest = end = self._asked("end_offsets")
+        topic = self.plan.topic
+        for number, last in end[topic].items():
+            if last < start[topic][number]:
+                raise RuntimeError(
+                    f"{topic} {number} ends at {last}, and {start[topic][number]} were read: "
+                    "the broker has lost records"
+                )
         return within(start, end, limit.max_rows) if isinstance(limit, ReadMaxRows) else end
 
     def getDefaultReadLimit(self) -> ReadLimit:
@@ -154,15 +166,21 @@ def within(start: Offsets, end: Offsets, most: int) -> Offsets:
 
 
 def multiples(fetches: Iterator[list[Run]], whole: int) -> Iterator[list[Run]]:
-    """The same records in the same order, each time a multiple of `whole` of them; the last may be less."""
+    """The same records in the same order, each time a multiple of `whole` of them.
+
+    The last may be less, and what is more than MOST_BYTES otherwise.
+    """
     kept: list[Run] = []
-    count = 0
+    count = size = 0
     for runs in fetches:
         kept += runs
         count += sum(len(run) for run in runs)
+        size += sum(run.values.nbytes for run in runs)
         rest = count % whole
         if rest == count:
-            continue
+            if size < MOST_BYTES:
+                continue
+            rest = 0
         taken, spare = kept, rest
         kept = []
         while spare:
@@ -173,6 +191,6 @@ def multiples(fetches: Iterator[list[Run]], whole: int) -> Iterator[list[Run]]:
             if cut:
                 taken.append(run.part(0, cut))
         yield taken
-        count = rest
+        count, size = rest, sum(run.values.nbytes for run in kept)
     if kept:
         yield kept

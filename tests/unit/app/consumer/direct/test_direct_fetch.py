@@ -42,9 +42,11 @@ class Broker:
     def __init__(self, node: int = 0, fault: Callable[[int], int | str] = lambda number: 0) -> None:
         self.node, self.fault = node, fault
         self.leader: Broker = self
-        self.metadata_error = 0
+        self.metadata_error = self.slip = 0
+        self.topic = "t"
         self.fetched: list[int] = []
         self.connections = 0
+        self.find: Callable[[int], int] = lambda offset: offset // BATCH
         self._batches = log()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
@@ -69,11 +71,11 @@ class Broker:
             while True:
                 (size,) = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))
                 frame = connection.recv(size, socket.MSG_WAITALL)
-                (key,) = struct.unpack_from(">h", frame)
+                key, _, number = struct.unpack_from(">hhi", frame)
                 answer = self._metadata() if key == MetadataRequest.API_KEY else self._fetch(frame)
                 if answer is None:
                     return
-                answer.with_header(correlation_id=0)
+                answer.with_header(correlation_id=number + self.slip)
                 body = bytes(answer.encode(header=True))
                 connection.sendall(struct.pack(">i", len(body)) + body)
 
@@ -108,7 +110,7 @@ class Broker:
             return None
         topic = FetchResponse.FetchableTopicResponse
         data, budget = b"", asked.partition_max_bytes
-        for batch in self._batches[asked.fetch_offset // BATCH :]:
+        for batch in self._batches[self.find(asked.fetch_offset) :]:
             if data and budget < len(batch):
                 break
             data, budget = data + batch, budget - len(batch)
@@ -116,7 +118,7 @@ class Broker:
             version=FETCH_VERSION,
             responses=[
                 topic(
-                    topic="t",
+                    topic=self.topic,
                     partitions=[
                         topic.PartitionData(
                             partition_index=0,
@@ -186,8 +188,47 @@ def test_a_part_that_nobody_read_to_its_end_leaves_no_answer_behind(brokers: lis
 
 
 def test_a_bootstrap_broker_that_is_down_is_passed_over(brokers: list[Broker]) -> None:
-    brokers[0].close()
-    assert offsets(Fetcher([b.address for b in brokers])) == list(range(LAST))
+    # A port that was never listened on: a server that is closed still answers whom it waits for.
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        down = f"127.0.0.1:{nobody.getsockname()[1]}"
+        assert offsets(Fetcher([down, brokers[1].address])) == list(range(LAST))
+
+
+def test_a_caller_may_take_longer_than_a_broker(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.3)
+    brokers[0].fault = lambda number: kafka.errors.NotLeaderForPartitionError.errno * (number == 3)
+    reading = Fetcher([brokers[0].address]).read(Part("t", 0, 0, 4 * BATCH), 1, False)
+    seen = []
+    for runs in reading:
+        threading.Event().wait(0.4)
+        seen += [len(run) for run in runs]
+    assert seen == [BATCH] * 4
+
+
+def test_what_was_compacted_away_at_the_end_of_a_part_is_not_waited_for(
+    brokers: list[Broker],
+) -> None:
+    del brokers[0]._batches[2:6]
+    fetcher = Fetcher([brokers[0].address])
+    # The broker answers with the next batch that there is.
+    brokers[0].find = lambda offset: min(offset // BATCH, 2)
+    assert offsets(fetcher, 0, 50) == list(range(20))
+    assert brokers[0].fetched == [0, 10, 20]
+
+
+def test_an_answer_to_another_request_is_not_taken(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.2)
+    brokers[0].slip = 1
+    with pytest.raises(kafka.errors.KafkaTimeoutError, match=r"answered request 2, not 1"):
+        offsets(Fetcher([brokers[0].address]))
+    brokers[0].slip, brokers[0].topic = 0, "other"
+    with pytest.raises(BadRecords, match=r"sent another partition"):
+        offsets(Fetcher([brokers[0].address]))
 
 
 @pytest.mark.parametrize(
@@ -241,9 +282,10 @@ def test_no_broker_at_all_is_named(brokers: list[Broker], monkeypatch: pytest.Mo
 def test_an_answer_without_a_whole_batch_is_an_error_and_no_endless_loop(
     brokers: list[Broker],
 ) -> None:
-    brokers[0]._batches = [b"\0" * 200]
+    first = log()[0]
+    brokers[0]._batches = [first[:16] + b"\0" + first[17:]]
     with pytest.raises(BadRecords, match=r"format 0, not 2"):
         offsets(Fetcher([brokers[0].address]))
-    brokers[0]._batches = [log()[0][:-1]]
+    brokers[0]._batches = [first[:-1]]
     with pytest.raises(BadRecords, match="no batch for offset 0"):
         offsets(Fetcher([brokers[0].address]))

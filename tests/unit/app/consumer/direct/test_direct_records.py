@@ -7,11 +7,15 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
+from kafka import TopicPartition
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 
+from lifelog.consumer.direct import source
+from lifelog.consumer.direct.fetch import Part
 from lifelog.consumer.direct.records import BadRecords, Run, read_batches, to_arrow
-from lifelog.consumer.direct.source import multiples, within
+from lifelog.consumer.direct.source import DirectReader, Plan, multiples, within
+from lifelog.consumer.worker import Work
 
 NOW_MS = 1_790_000_000_000
 Record = tuple[int, bytes | None, bytes | None]
@@ -143,9 +147,27 @@ def test_an_old_format_and_an_unknown_compression_are_refused() -> None:
         read_batches(_sealed(data, attributes=5), 0, 99, False)
 
 
-def test_a_batch_that_has_fewer_records_than_it_says() -> None:
+@pytest.mark.parametrize("after", [b"", batch(10, records(3))], ids=["last", "another behind"])
+def test_a_batch_that_has_fewer_records_than_it_says(after: bytes) -> None:
     with pytest.raises(BadRecords, match="offset 7: its records end early"):
-        read_batches(_sealed(batch(7, records(2)), count=3), 0, 99, False)
+        read_batches(_sealed(batch(7, records(2)), count=3) + after, 0, 99, False)
+
+
+def test_a_batch_shorter_than_its_head_and_one_that_cannot_be_unpacked() -> None:
+    data = batch(7, records(2))
+    with pytest.raises(BadRecords, match="offset 7: -12 bytes are less than its head"):
+        read_batches(data[:8] + struct.pack(">i", -12) + data[12:], 50, 99, False)
+    for codec in (1, 2, 3, 4):
+        with pytest.raises(BadRecords, match=r"offset 7: (gzip|snappy|lz4|zstd): "):
+            read_batches(_sealed(data, attributes=codec), 0, 99, False)
+
+
+def test_offsets_that_are_not_there_are_passed() -> None:
+    data = batch(0, records(10)) + batch(40, records(10))
+    assert read_batches(data, 0, 30, False)[1] == 30
+    assert len(read(data, 5, 30)) == 5
+    assert read_batches(data, 20, 45, False)[1] == 50
+    assert len(read(data, 20, 45)) == 5
 
 
 def _sealed(
@@ -190,6 +212,52 @@ def test_records_come_in_whole_calls_and_none_is_lost(
     assert [len(some) for some in taken] == counts
     total = sum(counts)
     assert [int(x[0]) for some in taken for x in some] == list(range(total))
+
+
+def test_large_records_are_not_collected_for_whole_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MOST_BYTES", 6)
+    given = iter([[run] for run in _runs(3, 3, 3)])
+    assert [sum(len(run) for run in some) for some in multiples(given, 100)] == [6, 3]
+
+
+class Brokers:
+    """What the planning process asks a consumer of Kafka."""
+
+    def __init__(self, first: int, ends: list[int]) -> None:
+        self.first, self.ends = first, ends
+
+    def beginning_offsets(self, asked: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(asked, self.first)
+
+    def end_offsets(self, asked: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {each: self.ends[each.partition] for each in asked}
+
+
+def planner(most: int | None, brokers: Brokers) -> DirectReader:
+    work = Work("d.npz", "m.npz", "uint8", "chainer", 100, 5.0)
+    plan = Plan(["h:1"], "t", 2, most, False, 1, work)
+    # As Spark sends it from process to process.
+    reader = DirectReader(Plan.of(plan.options()))
+    assert reader.plan == plan
+    reader._consumer = brokers
+    return reader
+
+
+def test_a_micro_batch_is_planned_and_each_partition_with_records_gets_a_task() -> None:
+    reader = planner(None, Brokers(3, [3, 90]))
+    start = reader.initialOffset()
+    end = reader.latestOffset(start, reader.getDefaultReadLimit())
+    assert (start, end) == ({"t": {"0": 3, "1": 3}}, {"t": {"0": 3, "1": 90}})
+    assert [task.value for task in reader.partitions(start, end)] == [Part("t", 1, 3, 90)]
+    assert reader.reportLatestOffset() == end
+    capped = planner(10, Brokers(0, [100, 100]))
+    assert capped.latestOffset(start, capped.getDefaultReadLimit()) == {"t": {"0": 8, "1": 8}}
+
+
+def test_a_partition_that_ends_before_what_was_read_has_lost_records() -> None:
+    reader = planner(None, Brokers(0, [50, 40]))
+    with pytest.raises(RuntimeError, match="t 1 ends at 40, and 41 were read: the broker has lost"):
+        reader.latestOffset({"t": {"0": 50, "1": 41}}, reader.getDefaultReadLimit())
 
 
 def test_a_limit_is_shared_by_what_waits() -> None:
