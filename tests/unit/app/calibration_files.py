@@ -56,7 +56,7 @@ def write_runs(
             "mean_reference_ms": own.reference_s and 1000 * own.reference_s,
         }  # fmt: skip
         count = round(60 / own.interval_s)
-        pause_ms = 1e3 * (own.pause_s or 0)
+        pause_ms, working_ms = 1e3 * (own.pause_s or 0), 1e3 * (own.working_s or 0)
         run: dict[str, Any] = {
             "format": 1, "experiment": experiment, "title": "t", "point": point, "run": name,
             "repetition": 1, "valid": True, "invalid_reasons": [], "marks": [], "labels": [],
@@ -69,7 +69,7 @@ def write_runs(
             "absent_because": {}, "stages_s": {},
             "series": {"completed_s": [], "images": [], "duration_s": [], "lag_records": []},
             "batch_breakdown_ms": {
-                "triggerExecution": 1e3 * own.interval_s, "addBatch": 1e3 * own.interval_s - pause_ms
+                "triggerExecution": working_ms + pause_ms, "addBatch": working_ms,
             },
             "call_breakdown_us_per_image": {"convert": (own.convert_share or 0) * 50, "infer": 50},
             "node_metrics": metrics,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lifelog.capacity.ceilings import System, predict
+from lifelog.capacity.ceilings import predict
 from lifelog.capacity.fit import Observation
 from lifelog.capacity.layout import Layout, Machine
 from lifelog.capacity.load import Load
@@ -30,6 +30,7 @@ PARTS = Parts(
     engine_factor=1.1,
     convert_s_per_byte={"uint8": 0.8e-9, "float32": 0.3e-9, "text": 8e-9},
     pause=Pause(0.1, 2e-3),
+    slot_wait=Pause(0.05, 0.01),
     wire=Wire(26, 61),
     background={"controller": 0.01, "spark_master": 0.002, "spark_worker": 0.005, "kernel": 0.02},
 )
@@ -108,11 +109,13 @@ def observed(
             return value * math.exp(noise * float(random.standard_normal()))
 
         found = predict(own, load, layout)
-        system = System(own, load, layout)
         per_s = found.images_per_s
         cores = {name: noisy(value) for name, value in found.cores["host"].items()}
         engine = own.engines[load.engine].seconds_per_image(load.images_per_call)
         convert = own.convert_s(load)
+        tasks = load.tasks(per_s * found.interval_s)
+        at_work = found.cores["host"]["executor"] + found.cores["host"]["python_worker"]
+        working = at_work * found.interval_s + own.slot_wait.seconds(tasks)
         size = Observation("", load, layout, per_s, found.interval_s, 1.0, per_s).images_per_call
         seen.append(
             Observation(
@@ -125,7 +128,8 @@ def observed(
                 written_images_per_s=per_s,
                 component_cores=cores,
                 convert_share=convert / own.engines[load.engine].seconds_per_image(size),
-                pause_s=noisy(own.pause.seconds(system.load.tasks(per_s * found.interval_s))),
+                pause_s=noisy(own.pause.seconds(tasks)),
+                working_s=working / min(tasks, layout.slots),
             )
         )
     return seen

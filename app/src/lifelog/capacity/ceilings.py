@@ -102,7 +102,7 @@ class System:
         return max(images_per_s, min(free, len(layout.producers)) / each if each > 0 else 0.0)
 
     def slot_seconds(self, images: float) -> float:
-        """Time that a micro-batch of so many images keeps the slots busy: its waves of tasks."""
+        """Time that the work of a micro-batch of so many images keeps the slots busy: its waves of tasks."""
         parts, load = self.parts, self.load
         tasks, calls = load.tasks(images), load.calls(images)
         size = images / calls
@@ -117,9 +117,14 @@ class System:
         return math.ceil(tasks / self.layout.slots - 1e-9) * work
 
     def least_interval(self, images: float) -> float:
-        """The shortest time from one micro-batch of so many images to the next."""
-        pause = self.parts.pause.seconds(self.load.tasks(images))
-        return max(self.load.trigger_s, pause + self.slot_seconds(images))
+        """The shortest time from one micro-batch of so many images to the next.
+
+        Slots wait as well, mostly for processors that are full: no ceiling of the slots counts that.
+        """
+        tasks = self.load.tasks(images)
+        waiting = self.parts.slot_wait.seconds(tasks) / min(tasks, self.layout.slots)
+        busy = self.parts.pause.seconds(tasks) + self.slot_seconds(images) + waiting
+        return max(self.load.trigger_s, busy)
 
     def interval(self, images_per_s: float) -> float:
         """Time from one micro-batch to the next at that rate.

@@ -46,7 +46,7 @@ class Observation:
     busy cores by component, summed over the machines; None where they were not recorded.
     `bare_images_per_s`: of the engine alone in all
     slots before the load. `convert_share`: time of converting over that of the engine in its calls.
-    `pause_s`: of a micro-batch, beside adding it. `foreign_cores`: used by others. `reference_s`: mean
+    `pause_s`, `working_s`: of a micro-batch, beside its tasks and while they run. `foreign_cores`: used by others. `reference_s`: mean
     processor time of the sampler's fixed piece of work during the run.
     """
 
@@ -60,6 +60,7 @@ class Observation:
     component_cores: Mapping[str, float] | None = None
     convert_share: float | None = None
     pause_s: float | None = None
+    working_s: float | None = None
     foreign_cores: float = 0.0
     reference_s: float | None = None
 
@@ -202,6 +203,7 @@ def fit_parts(seen: Sequence[Observation], way: str = "none") -> Fit:
         engine_factor=factor,
         convert_s_per_byte=convert,
         pause=_pause(runs, speeds, fitted),
+        slot_wait=_slot_wait(runs, speeds, fitted),
         wire=Wire(KEY_BYTES + RECORD_OVERHEAD_BYTES, RECORD_BATCH_OVERHEAD_BYTES),
         background=_background(runs, speeds),
         surplus_share=_surplus_share(runs),
@@ -254,6 +256,24 @@ def _pause(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter)
         return Pause()
     rows = [[1.0, own.rates["task"] * own.interval_s] for own, _ in known]
     return Pause(*fitted("pause", rows, [(own.pause_s or 0.0) * speed for own, speed in known]))
+
+
+def _slot_wait(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter) -> Pause:
+    """What is left of the slots' time while tasks run, beside the processor time of those who do them.
+
+    An engine that sleeps is no such time; nor are there slots that wait where executors are so busy
+    beside their tasks that nothing is left.
+    """
+    rows, values = [], []
+    for own, speed in zip(runs, speeds, strict=True):
+        if own.working_s is None or own.load.sleep_s or not own.component_cores:
+            continue
+        tasks = own.rates["task"] * own.interval_s
+        cores = sum(own.component_cores.get(name, 0.0) for name in ("executor", "python_worker"))
+        waited = own.working_s * min(tasks, own.layout.slots) - cores * own.interval_s
+        rows.append([1.0, tasks])
+        values.append(max(0.0, waited) * speed)
+    return Pause(*fitted("slot_wait", rows, values)) if rows else Pause()
 
 
 def _surplus_share(runs: Sequence[Observation]) -> float:

@@ -50,7 +50,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wall-clock seconds of a micro-batch in which no slot works: planning, logs, results."""
+    """Seconds without work, of each micro-batch and each task of it."""
 
     batch_s: float = 0.0
     task_s: float = 0.0
@@ -58,6 +58,10 @@ class Pause:
     def seconds(self, tasks: float) -> float:
         """Of a micro-batch of so many tasks."""
         return self.batch_s + self.task_s * tasks
+
+    def scaled(self, factor: float) -> Pause:
+        """The same, `factor` times as long."""
+        return Pause(self.batch_s * factor, self.task_s * factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ class Wire:
 class Parts:
     """Costs of every part on the calibrated machines, at the speed that they had on average.
 
-    `producer`: by `Load.producer_kind`, one process. `broker`: as the leader, with what consumers fetch; `replica`:
-    of each further replica, following and being followed. `executor`: the JVM. `python`: the Python
-    workers without the engine. `engine_factor`: seconds of an engine inside the pipeline over those
-    of the bare one. `convert_s_per_byte`: from bytes to the engine's array, by encoding. `background`: cores, see PER_MACHINE and PER_HOST.
+    `producer`: by `Load.producer_kind`, one process. `broker`: as the leader, with what consumers
+    fetch; `replica`: of each further replica, following and being followed. `executor`: the JVM.
+    `python`: the Python workers without the engine. `engine_factor`: seconds of an engine inside the
+    pipeline over those of the bare one. `convert_s_per_byte`: from bytes to the engine's array, by
+    encoding. `pause`: wall-clock time in which no slot works (planning, logs). `slot_wait`:
+    slot-seconds without processor time while tasks run (full processors, the start of a job, a
+    fetch). `background`: cores, see PER_MACHINE and PER_HOST.
     """
 
     producer: Mapping[str, Cost]
@@ -89,6 +96,7 @@ class Parts:
     convert_s_per_byte: Mapping[str, float]
     pause: Pause
     wire: Wire
+    slot_wait: Pause = Pause()
     background: Mapping[str, float] = field(default_factory=dict)
     surplus_share: float = 0.0
     reference_s: float | None = None
@@ -111,7 +119,8 @@ class Parts:
             convert_s_per_byte={
                 name: own * slower for name, own in self.convert_s_per_byte.items()
             },
-            pause=Pause(self.pause.batch_s * slower, self.pause.task_s * slower),
+            pause=self.pause.scaled(slower),
+            slot_wait=self.slot_wait.scaled(slower),
             background={name: cores * slower for name, cores in self.background.items()},
         )
 

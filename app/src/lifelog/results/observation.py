@@ -52,6 +52,7 @@ def observe(directory: Path, run: Mapping[str, Any]) -> Observation | str:
         component_cores=components,
         convert_share=_convert_share(run),
         pause_s=_pause_s(run),
+        working_s=_working_s(run),
         foreign_cores=_foreign_cores(run),
         reference_s=_reference_s(run),
     )
@@ -146,6 +147,11 @@ def _pause_s(run: Mapping[str, Any]) -> float | None:
     if _WORKING not in parts or _WHOLE not in parts:
         return None
     return max(0.0, float(parts[_WHOLE]) - float(parts[_WORKING])) / 1000
+
+
+def _working_s(run: Mapping[str, Any]) -> float | None:
+    working = (run.get("batch_breakdown_ms") or {}).get(_WORKING)
+    return None if working is None else float(working) / 1000
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lifelog.experiment.settings import Settings
 # Nothing but the engine costs anything.
 FREE = replace(
     PARTS, producer={"kafka-python": Cost()}, broker=Cost(), replica=Cost(), executor=Cost(),
-    python=Cost(), driver=Cost(), background={}, pause=Pause(), convert_s_per_byte={},
+    python=Cost(), driver=Cost(), background={}, pause=Pause(), slot_wait=Pause(), convert_s_per_byte={},
 )  # fmt: skip
 
 
@@ -88,6 +88,22 @@ def test_a_shorter_trigger_costs_rate() -> None:
         for own in (replace(LOAD, trigger_s=0.25), replace(LOAD, trigger_s=2.0))
     )
     assert short < long
+
+
+def test_slots_that_wait_make_micro_batches_longer_and_their_own_ceiling_no_lower() -> None:
+    load = replace(LOAD, partitions=32, trigger_s=0.25)
+    waiting = predict(PARTS, load, one_machine(load))
+    never = predict(replace(PARTS, slot_wait=Pause()), load, one_machine(load))
+    assert waiting.interval_s > never.interval_s
+    # What a micro-batch costs anyway is paid more seldom.
+    assert waiting.images_per_s > never.images_per_s
+    slots = [
+        own.images_per_s
+        for found in (waiting, never)
+        for own in found.ceilings
+        if own.kind == "slots"
+    ]
+    assert slots[0] == slots[1]
 
 
 def test_links_carry_what_the_placement_says() -> None:

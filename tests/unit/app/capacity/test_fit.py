@@ -21,6 +21,7 @@ def test_exact_runs_give_the_costs_back() -> None:
     assert parts.engines["chainer mlp"].call_s == pytest.approx(1e-3, rel=1e-3)
     assert parts.convert_s_per_byte["text"] == pytest.approx(8e-9, rel=1e-3)
     assert parts.pause.batch_s == pytest.approx(0.1, rel=1e-3)
+    assert parts.slot_wait.task_s == pytest.approx(0.01, rel=0.02)
     assert parts.driver.call == pytest.approx(100e-6, rel=0.01)
     for own in seen:
         again = predict(parts, own.load, own.layout)

@@ -48,7 +48,7 @@ def test_files_say_what_was_observed(tmp_path: Path) -> None:
     assert found.load == own.load
     assert found.rates == pytest.approx(own.rates)
     assert found.component_cores == pytest.approx(own.component_cores)
-    for name in ("bare_images_per_s", "convert_share", "pause_s"):
+    for name in ("bare_images_per_s", "convert_share", "pause_s", "working_s"):
         assert getattr(found, name) == pytest.approx(getattr(own, name)), name
     assert [machine.name for machine in found.layout.machines] == ["broker-1 and 4 more hosts"]
     assert (found.layout.slots, found.layout.driver, found.layout.workers) == (2, 0, (0, 0))
