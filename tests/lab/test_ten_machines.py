@@ -198,7 +198,6 @@ def test_workers_fetch_from_the_brokers_of_other_machines(lab: Lab) -> None:
     run = json.loads(file.read_text("utf-8"))
     assert run["valid"], run["invalid_reasons"]
     assert run["produced"] == run["processed"] == 4 * 5000
-    assert len(run["provenance"]["placement"]["executors"]) == 4
     assert set(run["provenance"]["placement"]["leaders"]) == {11, 12, 13, 14}
 
 
