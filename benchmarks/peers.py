@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 import psutil
 
+from comparison.command import say
 from comparison.environments import flink_jar, python_of, versions
 from comparison.figure import shares
 from comparison.measure import Bench, PeerError, paced, saturated
@@ -39,11 +40,6 @@ PARTITIONS = 4
 LEAST_IMAGES = 10_000
 # More than that is told: the figures are not of a quiet machine.
 FOREIGN_LOAD_PERCENT = 10.0
-
-
-def say(line: str) -> None:
-    """One line of progress."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 def _tried(

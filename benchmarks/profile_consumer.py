@@ -9,19 +9,17 @@ at its executors, Python workers and driver (async-profiler, py-spy; fetched on 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from comparison.command import carry_out, say
 from comparison.environments import async_profiler, python_of
-from comparison.measure import START_TIMEOUT_S, Bench, PeerError, Run
+from comparison.measure import START_TIMEOUT_S, Bench, Run
 from comparison.registry import OURS, PEERS
 from comparison.setup import filled_bench, ready
-from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
 from lifelog.report.marked import write_page
 from profiling.stacks import JVM_PARTS, PYTHON_PARTS, Part, parse, shares
@@ -30,11 +28,6 @@ from profiling.window import Profile, batches, profile
 PARTS = {"executor": JVM_PARTS, "worker": PYTHON_PARTS, "driver": JVM_PARTS}
 MARKERS = {"connector": "profile", "direct": "profile-direct"}
 TITLES = {"executor": "executors' JVMs", "worker": "Python workers", "driver": "driver's JVM"}
-
-
-def say(line: str) -> None:
-    """One line of progress."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 def measure(bench: Bench, warm_share: float, seconds: float) -> Profile:
@@ -128,21 +121,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.keep and not args.keep.is_dir():
         parser.error(f"--keep {args.keep}: there is no such directory")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="lifelog-profile-") as work:
-        try:
-            return run(args, (args.keep or Path(work)).resolve())
-        except UserError as error:
-            print(f"profile_consumer: {error}", file=sys.stderr)
-            return 2
-        except (PeerError, RuntimeError) as error:
-            print(f"profile_consumer: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print(
-                "profile_consumer: interrupted; its processes and topic are gone", file=sys.stderr
-            )
-            return 130
+    return carry_out(
+        "profile_consumer",
+        "its processes and topic",
+        lambda work: run(args, (args.keep or work).resolve()),
+    )
 
 
 if __name__ == "__main__":

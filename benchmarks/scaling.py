@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import signal
 import sys
-import tempfile
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +20,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from comparison.measure import START_TIMEOUT_S, Bench, PeerError, Run
+from comparison.command import carry_out, say
+from comparison.measure import START_TIMEOUT_S, Bench, Run
 from comparison.registry import PEERS
 from comparison.setup import filled_bench, ready
 from lifelog.consumer.batches import EXPECTED_SHARE
-from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
 from lifelog.report.marked import write_page
 from profiling.window import Roles, batches, roles_of
@@ -45,11 +42,6 @@ PARTITIONS = (4, 8, 16, 32, 64, 128)
 MEASURED, BEFORE = 6, 2
 MEASURED_EMPTY, BEFORE_EMPTY = 60, 60
 LONGEST_S = 900.0
-
-
-def say(line: str) -> None:
-    """One line of progress."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +199,26 @@ def batches_table(found: list[Batch]) -> str:
     return "\n".join(lines)
 
 
+def run(args: argparse.Namespace, work: Path) -> int:
+    """Measure, print, and write what was asked for."""
+    ready(args.servers)
+    if args.what == "slots":
+        reader = args.reader or "direct"
+        rows: list[Any] = slots(args.servers, work, reader, args.call_ms, args.batch)
+        text = slots_table(rows)
+    else:
+        readers = [args.reader] if args.reader else list(READERS)
+        rows = [own for name in readers for own in empty_batches(args.servers, work, name)]
+        text = batches_table(rows)
+    print(text)
+    if args.json:
+        kept = [asdict(own) for own in rows]
+        write_json(args.json, {"format": 1, "what": args.what, "rows": kept})
+    if args.page:
+        write_page(args.page, f"scaling-{args.what}", text)
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure: 0; 1 where a run fails, 2 where it cannot begin."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -222,36 +234,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.call_ms <= 0 or args.batch <= 0:
         parser.error("--call-ms and --batch must be above 0")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="lifelog-scaling-") as directory:
-        work = Path(directory)
-        try:
-            ready(args.servers)
-            if args.what == "slots":
-                reader = args.reader or "direct"
-                rows: list[Any] = slots(args.servers, work, reader, args.call_ms, args.batch)
-                text = slots_table(rows)
-            else:
-                readers = [args.reader] if args.reader else list(READERS)
-                rows = [own for name in readers for own in empty_batches(args.servers, work, name)]
-                text = batches_table(rows)
-        except UserError as error:
-            print(f"scaling: {error}", file=sys.stderr)
-            return 2
-        except (PeerError, RuntimeError) as error:
-            print(f"scaling: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("scaling: interrupted; its processes and topics are gone", file=sys.stderr)
-            return 130
-    print(text)
-    if args.json:
-        write_json(
-            args.json, {"format": 1, "what": args.what, "rows": [asdict(own) for own in rows]}
-        )
-    if args.page:
-        write_page(args.page, f"scaling-{args.what}", text)
-    return 0
+    return carry_out("scaling", "its processes and topics", lambda work: run(args, work))
 
 
 if __name__ == "__main__":

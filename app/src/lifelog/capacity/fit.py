@@ -76,6 +76,11 @@ class Observation:
         return {**written, "task": self.rates["task"]}
 
     @property
+    def tasks(self) -> float:
+        """Tasks of a micro-batch."""
+        return self.load.tasks(self.images_per_s * self.interval_s)
+
+    @property
     def images_per_call(self) -> float:
         """Mean over the run's calls."""
         return self.images_per_s / self.rates["call"]
@@ -254,7 +259,7 @@ def _pause(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fitter)
     known = [(own, s) for own, s in zip(runs, speeds, strict=True) if own.pause_s]
     if not known:
         return Pause()
-    rows = [[1.0, own.rates["task"] * own.interval_s] for own, _ in known]
+    rows = [[1.0, own.tasks] for own, _ in known]
     return Pause(*fitted("pause", rows, [(own.pause_s or 0.0) * speed for own, speed in known]))
 
 
@@ -268,10 +273,9 @@ def _slot_wait(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fit
     for own, speed in zip(runs, speeds, strict=True):
         if own.working_s is None or own.load.sleep_s or not own.component_cores:
             continue
-        tasks = own.rates["task"] * own.interval_s
         cores = sum(own.component_cores.get(name, 0.0) for name in ("executor", "python_worker"))
-        waited = own.working_s * min(tasks, own.layout.slots) - cores * own.interval_s
-        rows.append([1.0, tasks])
+        waited = own.working_s * min(own.tasks, own.layout.slots) - cores * own.interval_s
+        rows.append([1.0, own.tasks])
         values.append(max(0.0, waited) * speed)
     return Pause(*fitted("slot_wait", rows, values)) if rows else Pause()
 

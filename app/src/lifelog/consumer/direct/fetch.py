@@ -117,6 +117,7 @@ class Fetcher:
                         raise kafka.errors.KafkaTimeoutError(
                             f"{part.topic} {part.partition} from {position}: {error!r}"
                         ) from error
+                    # An election or a restart takes a moment, in which brokers are not to be flooded.
                     time.sleep(RETRY_S)
                     continue
                 runs, after = read_batches(data, position, part.end, timestamps)

@@ -9,7 +9,6 @@ Source of the format: Kafka's documentation, "Message Format". All integers are 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +96,8 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
                     body = _decompressed(codec, memoryview(data)[first:stop], base)
                     first, body_end = 0, len(body)
                 within = base >= start and after <= end
+                appended = bool(attributes & _APPEND_TIME)
+                stamp_ms = most_ms if appended else first_ms
                 runs += _runs(
                     body,
                     first,
@@ -104,10 +105,8 @@ def read_batches(data: bytes, start: int, end: int, timestamps: bool) -> tuple[l
                     count,
                     base,
                     None if within else (start, end),
-                    None
-                    if not timestamps
-                    else (first_ms, most_ms)[bool(attributes & _APPEND_TIME)],
-                    bool(attributes & _APPEND_TIME),
+                    stamp_ms if timestamps else None,
+                    appended,
                 )
             position = after
         at = stop
@@ -277,12 +276,11 @@ def _same_layout(data: bytes, at: int, stride: int, rows: int, mask: NDArray[np.
     return int(differs.argmax()) if differs.any() else rows
 
 
-def to_arrow(runs: Iterable[Run], timestamps: bool) -> pa.RecordBatch:
+def to_arrow(runs: list[Run], timestamps: bool) -> pa.RecordBatch:
     """The records as Spark's Kafka source would give them: columns key, value and timestamp.
 
     Binary (n,), binary (n,), and timestamp in microseconds (n,) where asked for. One copy.
     """
-    runs = list(runs)
     columns = {
         "key": _binary([run.keys for run in runs]),
         "value": _binary([run.values for run in runs]),

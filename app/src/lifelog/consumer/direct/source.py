@@ -153,7 +153,7 @@ class DirectReader(DataSourceStreamReader):
 def within(start: Offsets, end: Offsets, most: int) -> Offsets:
     """End offsets of at most about `most` records, of each partition its share, as the connector does."""
     ((topic, ends),) = end.items()
-    waiting = {number: max(0, last - start[topic][number]) for number, last in ends.items()}
+    waiting = {number: last - start[topic][number] for number, last in ends.items()}
     total = sum(waiting.values())
     if total <= most:
         return end
