@@ -31,5 +31,6 @@ def run(args: argparse.Namespace) -> int:
     if result["valid"]:
         rate = result["throughput_images_per_s"]
         shown = "no rate" if rate is None else f"{rate:,.0f} images/s"
-        print(f"valid: {result['run']}: {shown}, {result['processed']:,} images, none lost")
+        images = result["processed"] + result["backlog"]
+        print(f"valid: {result['run']}: {shown}, {images:,} images, none lost")
     return 0

@@ -6,6 +6,8 @@ from __future__ import annotations
 # micro-batches: brokers, producers and workers of one machine share its cores.
 EXPECTED_SHARE = 0.4
 ARROW_BATCH_IMAGES, ARROW_BATCH_BYTES = 10_000, 32 << 20
+# Of a micro-batch whose images are only checked: the driver holds their keys.
+BACKLOG_RECORDS, BACKLOG_BYTES = 1_000_000, 2 << 30
 
 
 def expected_images_per_s(bare_images_per_s: float, partitions: int, slots: int) -> float:
@@ -21,6 +23,11 @@ def most_records(
 ) -> int:
     """Records of a micro-batch at most: `batch_cap_s` of what is expected, one of each partition."""
     return max(partitions, int(batch_cap_s * expected_images_per_s / images_per_record))
+
+
+def backlog_records(record_bytes: int, partitions: int) -> int:
+    """Records of a micro-batch at most, where images are only checked."""
+    return max(partitions, min(BACKLOG_RECORDS, BACKLOG_BYTES // record_bytes))
 
 
 def arrow_batch_records(images_per_call: int, images_per_record: int, image_bytes: int) -> int:

@@ -1,5 +1,8 @@
 """One run in the Spark driver: calibrate, warm up, measure, drain, report.
 
+What saturated producers have piled up is not inferred: a second query goes on where the first one
+ended and checks, without the engine, that every image is there once and undamaged (the backlog).
+
 Delivery: exactly the records of the topic, each inferred once; any deviation shows in the keys of
 the calls and is judged by `lifelog.verification.verify`, not here.
 """
@@ -16,7 +19,7 @@ import pyarrow as pa
 
 from lifelog.bundle import load_dataset_bundle
 from lifelog.consumer.application import Application
-from lifelog.consumer.batches import expected_images_per_s, most_records
+from lifelog.consumer.batches import backlog_records, expected_images_per_s, most_records
 from lifelog.consumer.calls import CALL_SCHEMA, unpack
 from lifelog.consumer.lag import LagMeter
 from lifelog.consumer.progress import progress_listener
@@ -48,6 +51,10 @@ def root_cause(text: str) -> str:
     return lines[-1].removeprefix("Caused by: ") if lines else ""
 
 
+class LoadOver(Exception):
+    """Ends the query between two micro-batches."""
+
+
 class Results:
     """Writes what the workers return, micro-batch by micro-batch, and counts it."""
 
@@ -57,28 +64,37 @@ class Results:
         self._writer = pa.ipc.new_stream(str(directory / "calls.arrow"), self._schema)
         self.images = 0
         self.warmup_images = 0
+        self.completed_ns = 0
+        # Set to end the query once a micro-batch has completed after it; the one before which it ended.
+        self.load_end_ns: int | None = None
+        self.ended_before: int | None = None
         self.recent: list[tuple[float, int]] = []
         self.workers: set[str] = set()
         self.executors: set[str] = set()
 
     def on_batch(self, frame: Any, batch: int) -> None:
         """The one action of a micro-batch: collect its rows, so no image is inferred twice."""
+        over = self.load_end_ns is not None and self.completed_ns > self.load_end_ns
+        if over and self.ended_before is None:
+            # Planned and not begun: the next query of this checkpoint begins with it.
+            self.ended_before = batch
+            raise LoadOver("the load is over: another query checks what is left of it")
         started = time.time_ns()
         packed: pa.Table = frame.toArrow()
-        completed = time.time_ns()
+        completed = self.completed_ns = time.time_ns()
         table = unpack(packed)
         table = table.add_column(0, "batch", pa.array([batch] * len(table), pa.int64()))
         self._writer.write_table(table)
-        counted = warmup = 0
-        for keys, images, worker in zip(
-            table["keys"].to_pylist(),
-            table["images"].to_pylist(),
-            table["worker"].to_pylist(),
+        counted = warmup = backlog = 0
+        for keys, images, worker, call in zip(
+            *(table[name].to_pylist() for name in ("keys", "images", "worker", "call")),
             strict=True,
         ):
             self.workers.add(worker)
             if int.from_bytes(keys[:4], "little") == WARMUP_PRODUCER:
                 warmup += images
+            elif not call:
+                backlog += images
             else:
                 counted += images
                 self.executors.add(worker.rpartition(":")[0])
@@ -90,6 +106,7 @@ class Results:
                 "completed_ns": completed,
                 "images": counted,
                 "warmup_images": warmup,
+                "backlog_images": backlog,
             },
         )
         self.images += counted
@@ -122,6 +139,7 @@ class Consumer:
         self.report: dict[str, Any] = {"error": None, "stages_s": {}, "start_ns": None}
         self._stage_started = self._last_change = time.monotonic()
         self._last_images = 0
+        self._drain_until: float | None = None
 
     def stage(self, name: str) -> None:
         """Close the stage that ends now under `name`."""
@@ -163,17 +181,15 @@ class Consumer:
 
         listener = progress_listener(session, on_progress)
         session.streams.addListener(listener)
-        query = start_query(
-            session,
-            spec,
-            work,
-            self.job.directory / "checkpoint",
-            self.report["max_offsets_per_trigger"],
-            results.on_batch,
-        )
+
+        def query_of(most: int | None, infer: bool) -> Any:
+            checkpoint = self.job.directory / "checkpoint"
+            return start_query(session, spec, work, checkpoint, most, results.on_batch, infer)
+
+        query = query_of(self.report["max_offsets_per_trigger"], infer=True)
 
         def check() -> None:
-            if not query.isActive:
+            if not query.isActive and results.ended_before is None:
                 raise RuntimeError(f"the streaming query ended: {query.exception()}")
 
         self.job.report(phase="warming up")
@@ -192,6 +208,13 @@ class Consumer:
         self.job.report(phase="ready")
         self._measure(results, lag, check)
         query.stop()
+        if results.ended_before is not None:
+            self.report["backlog_from_batch"] = results.ended_before
+            record_bytes = images_per_record * spec["dataset"]["image_bytes"]
+            query = query_of(backlog_records(record_bytes, partitions), infer=False)
+            self._check_backlog(query, results, lag)
+        self.report["drained"] = True
+        self.stage("drain")
         session.streams.removeListener(listener)
         results.close()
         lag.close()
@@ -218,17 +241,12 @@ class Consumer:
         settings = self.spec["settings"]
         timed = settings["mode"] in ("saturation", "paced")
         next_lag = 0.0
-        drain_until: float | None = None
         behind = 0
         while True:
             check()
             if time.monotonic() >= next_lag:
                 next_lag = time.monotonic() + 1.0
-                behind = lag.lag_records()
-                append_line(
-                    self.output / "lag.jsonl",
-                    {"at_ns": time.time_ns(), "lag_records": behind, "images": results.images},
-                )
+                behind = self._lag(results, lag)
             start_ns = self.job.start_ns()
             phase = "ready"
             if start_ns is not None:
@@ -238,30 +256,57 @@ class Consumer:
                 if self._is_measured(end_ns, results.images):
                     phase = "measured"
             if self.job.told_to_drain():
-                if drain_until is None:
-                    drain_until = time.monotonic() + settings["drain_timeout_s"]
+                if self._drain_until is None:
+                    self._drain_until = time.monotonic() + settings["drain_timeout_s"]
                     self.stage("measure")
                     next_lag = 0.0
                     behind = lag.lag_records()
+                    if settings["mode"] == "saturation":
+                        results.load_end_ns = self.report["end_ns"]
                 phase = "draining"
-                if behind <= 0:
-                    self.report["drained"] = True
-                    self.stage("drain")
+                if behind <= 0 or results.ended_before is not None:
                     return
-                if time.monotonic() > drain_until:
-                    # Only here: whatever else ends a drain is a fault, and says nothing of the load.
-                    self.report["drained"] = False
-                    raise RuntimeError(
-                        f"{behind} records were still unprocessed after drain_timeout_s = "
-                        f"{settings['drain_timeout_s']} s"
-                    )
-            self.job.report(
-                phase=phase,
-                images=results.images,
-                images_per_s=round(results.rate()),
-                lag_images=behind * settings["images_per_record"],
+                self._check_drain(behind)
+            self._tell(phase, results, behind)
+
+    def _check_backlog(self, query: Any, results: Results, lag: LagMeter) -> None:
+        """Wait for the query that checks what saturated producers have piled up."""
+        while query.isActive:
+            behind = self._lag(results, lag)
+            self._check_drain(behind)
+            self._tell("checking the backlog", results, behind)
+        if fault := query.exception():
+            raise RuntimeError(f"the streaming query ended: {fault}")
+        self._lag(results, lag)
+
+    def _lag(self, results: Results, lag: LagMeter) -> int:
+        """Records that no finished micro-batch holds; written down."""
+        behind = lag.lag_records()
+        append_line(
+            self.output / "lag.jsonl",
+            {"at_ns": time.time_ns(), "lag_records": behind, "images": results.images},
+        )
+        return behind
+
+    def _check_drain(self, behind: int) -> None:
+        """RuntimeError where the time to process what is left is over."""
+        if self._drain_until is not None and time.monotonic() > self._drain_until:
+            # Only here: whatever else ends a drain is a fault, and says nothing of the load.
+            self.report["drained"] = False
+            raise RuntimeError(
+                f"{behind} records were still unprocessed after drain_timeout_s = "
+                f"{self.spec['settings']['drain_timeout_s']} s"
             )
-            time.sleep(STATUS_EVERY_S)
+
+    def _tell(self, phase: str, results: Results, behind: int) -> None:
+        """Say how far the run is, and wait a little."""
+        self.job.report(
+            phase=phase,
+            images=results.images,
+            images_per_s=round(results.rate()),
+            lag_images=behind * self.spec["settings"]["images_per_record"],
+        )
+        time.sleep(STATUS_EVERY_S)
 
     def _is_measured(self, end_ns: int | None, images: int) -> bool:
         """Whether the time is over, or all images have come (or no more do) where none is set."""

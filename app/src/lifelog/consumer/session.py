@@ -170,22 +170,30 @@ def start_query(
     checkpoint: Path,
     max_offsets_per_trigger: int | None,
     on_batch: Callable[[Any, int], None],
+    infer: bool = True,
 ) -> Any:
-    """Start the streaming query; `on_batch` gets each micro-batch and runs its only action."""
+    """Start the streaming query; `on_batch` gets each micro-batch and runs its only action.
+
+    Without `infer` it goes on where another one of this checkpoint ended, only checks what there is in
+    the topic by then, one micro-batch after the other, and ends.
+    """
     settings = spec["settings"]
     for key, value in query_conf(spec, installed_properties()).items():
         session.conf.set(key, value)
     read = _direct if settings["reader"] == "direct" else _through_connector
+    trigger = {"processingTime": f"{settings['trigger_ms']} milliseconds"}
     return (
-        read(session, spec, work, max_offsets_per_trigger)
+        read(session, spec, work, max_offsets_per_trigger, infer)
         .writeStream.foreachBatch(on_batch)
         .option("checkpointLocation", checkpoint.as_uri())
-        .trigger(processingTime=f"{settings['trigger_ms']} milliseconds")
+        .trigger(**(trigger if infer else {"availableNow": True}))
         .start()
     )
 
 
-def _through_connector(session: Any, spec: dict[str, Any], work: Work, most: int | None) -> Any:
+def _through_connector(
+    session: Any, spec: dict[str, Any], work: Work, most: int | None, infer: bool
+) -> Any:
     """Spark's Kafka connector fetches in the executors' JVMs."""
     settings = spec["settings"]
     options = dict(SOURCE_OPTIONS)
@@ -205,11 +213,11 @@ def _through_connector(session: Any, spec: dict[str, Any], work: Work, most: int
         .options(**options)
         .load()
         .select(*columns)
-        .mapInArrow(functools.partial(infer_batches, work), PACKED_COLUMNS)
+        .mapInArrow(functools.partial(infer_batches, work, infer=infer), PACKED_COLUMNS)
     )
 
 
-def _direct(session: Any, spec: dict[str, Any], work: Work, most: int | None) -> Any:
+def _direct(session: Any, spec: dict[str, Any], work: Work, most: int | None, infer: bool) -> Any:
     """The Python workers fetch what they infer."""
     from lifelog.consumer.direct.source import DirectSource, Plan
 
@@ -221,6 +229,7 @@ def _direct(session: Any, spec: dict[str, Any], work: Work, most: int | None) ->
         most_records=most,
         timestamps=settings["mode"] == "paced",
         images_per_record=settings["images_per_record"],
+        infer=infer,
         work=work,
     )
     session.dataSource.register(DirectSource)

@@ -31,6 +31,8 @@ MOST_EXAMPLES = 100
 SETTLING_TASKS = 3
 # Calls that are told at once.
 MOST_ROWS = 10_000
+# Images that are checked at once where the engine is left out.
+CHECKED_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +82,9 @@ class Worker:
         `raw`: uint8 (n, image_bytes), n <= images_per_call. `identity`: KEY_DTYPE (n,), the images'
         own keys. `timestamps_ms`: int64 (n,), scheduled send times, where latency is asked for.
         """
-        n = len(raw)
-        started = time.time_ns()
-        index = identity["index"] % self.count
-        damaged = checksums(raw) != self.checksums[index]
-        damages = int(np.count_nonzero(damaged))
+        row, index, whole = self._check(raw, identity)
         convert_started = time.perf_counter_ns()
-        images = self.buffer[:n]
+        images = self.buffer[: len(raw)]
         if not self.engine.emulated:
             self.encoding.decode_into(raw, images)
         infer_started = time.perf_counter_ns()
@@ -94,10 +92,36 @@ class Worker:
         infer_ended = time.perf_counter_ns()
         ended = time.time_ns()
         self.call += 1
-        row: dict[str, Any] = {
+        row["call"] = self.call
+        row["ended_ns"] = ended
+        row["convert_ns"] = infer_started - convert_started
+        row["infer_ns"] = infer_ended - infer_started
+        if predictions is not None:
+            self._judge(row, predictions, identity, index, whole)
+        if timestamps_ms is not None:
+            values, counts = np.unique(ended // 1_000_000 - timestamps_ms, return_counts=True)
+            row["latency_ms"] = np.stack([values, counts], 1).astype("<i4").tobytes()
+        return row
+
+    def check(self, raw: NDArray[np.uint8], identity: NDArray[Any]) -> dict[str, Any]:
+        """The row of images that are not inferred: which they are, and whether their pixels are whole.
+
+        It has the number 0, which no call has. `raw`, `identity`: as for `infer`, of any number.
+        """
+        return self._check(raw, identity)[0]
+
+    def _check(
+        self, raw: NDArray[np.uint8], identity: NDArray[Any]
+    ) -> tuple[dict[str, Any], NDArray[np.uint32], NDArray[np.bool_] | None]:
+        """The row, places in the dataset, and, where some images are damaged, which are not."""
+        started = time.time_ns()
+        index = identity["index"] % self.count
+        damaged = checksums(raw) != self.checksums[index]
+        damages = int(np.count_nonzero(damaged))
+        row = {
             "worker": self.name,
-            "call": self.call,
-            "images": n,
+            "call": 0,
+            "images": len(raw),
             "correct": 0,
             "wrong": 0,
             "near_ties": 0,
@@ -107,17 +131,12 @@ class Worker:
             "malformed": 0,
             "malformed_note": "",
             "started_ns": started,
-            "ended_ns": ended,
-            "convert_ns": infer_started - convert_started,
-            "infer_ns": infer_ended - infer_started,
+            "ended_ns": started,
+            "convert_ns": 0,
+            "infer_ns": 0,
             "latency_ms": b"",
         }
-        if predictions is not None:
-            self._judge(row, predictions, identity, index, ~damaged if damages else None)
-        if timestamps_ms is not None:
-            values, counts = np.unique(ended // 1_000_000 - timestamps_ms, return_counts=True)
-            row["latency_ms"] = np.stack([values, counts], 1).astype("<i4").tobytes()
-        return row
+        return row, index, ~damaged if damages else None
 
     def _judge(
         self,
@@ -164,12 +183,17 @@ def get_worker(work: Work) -> Worker:
     return _worker
 
 
-def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Body of a task: columns key, value and, for latencies, timestamp, in Kafka's order; calls out."""
+def infer_batches(
+    work: Work, batches: Iterator[pa.RecordBatch], infer: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """Body of a task: columns key, value and, for latencies, timestamp, in Kafka's order; calls out.
+
+    Without `infer` the images are checked and the engine is left out (`Worker.check`).
+    """
     worker = get_worker(work)
     rows: list[dict[str, Any]] = []
     for batch in batches:
-        rows += infer_batch(worker, batch)
+        rows += infer_batch(worker, batch, infer)
         if len(rows) >= MOST_ROWS:
             yield pack(rows)
             rows = []
@@ -178,8 +202,8 @@ def infer_batches(work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
     worker.settle()
 
 
-def infer_batch(worker: Worker, batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Infer one Arrow batch in calls of `images_per_call`; returns one row per call."""
+def infer_batch(worker: Worker, batch: pa.RecordBatch, infer: bool = True) -> list[dict[str, Any]]:
+    """Infer one Arrow batch in calls of `images_per_call`, or only check it; returns one row per call."""
     keys, values = batch.column("key"), batch.column("value")
     sizes, raw_bytes = _binary(values)
     key_sizes, key_bytes = _binary(keys)
@@ -215,6 +239,7 @@ def infer_batch(worker: Worker, batch: pa.RecordBatch) -> list[dict[str, Any]]:
             identities[first:last],
             per_record,
             None if stamps is None else stamps[first:last],
+            infer,
         )
     return rows
 
@@ -225,16 +250,20 @@ def _calls(
     keys: NDArray[Any],
     per_record: int,
     stamps: NDArray[np.int64] | None,
+    infer: bool,
 ) -> Iterator[dict[str, Any]]:
     identity = keys if per_record == 1 else expand_keys(keys, per_record, worker.count)
     if stamps is not None and per_record > 1:
         stamps = np.repeat(stamps, per_record)
-    size = worker.work.images_per_call
+    size = worker.work.images_per_call if infer else CHECKED_AT_ONCE
     for at in range(0, len(raw), size):
         end = min(at + size, len(raw))
-        row = worker.infer(
-            raw[at:end], identity[at:end], None if stamps is None else stamps[at:end]
-        )
+        if infer:
+            row = worker.infer(
+                raw[at:end], identity[at:end], None if stamps is None else stamps[at:end]
+            )
+        else:
+            row = worker.check(raw[at:end], identity[at:end])
         row["skip"] = at % per_record
         row["keys"] = keys[at // per_record : -(-end // per_record)].tobytes()
         row["record_images"] = per_record

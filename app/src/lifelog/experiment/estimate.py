@@ -25,9 +25,10 @@ _RECORD_OVERHEAD_BYTES = 40
 _OVERHEAD_S = 45.0
 # What an earlier run's own stages leave out: Ansible's steps before and after.
 _AROUND_STAGES_S = 20.0
-# Images/s where nothing is known, and the share of the sending time that the drain takes then.
+# Images/s where nothing is known, and the share of the sending time that it takes to check what is
+# left when saturated producers have ended.
 _GUESSED_IMAGES_PER_S = 10_000
-_DRAIN_SHARE = 0.25
+_DRAIN_SHARE = 0.15
 
 
 def duration_estimate_s(settings: Settings, earlier: Mapping[str, Any] | None = None) -> float:
@@ -44,7 +45,7 @@ def duration_estimate_s(settings: Settings, earlier: Mapping[str, Any] | None = 
         rate = (earlier or {}).get("throughput_images_per_s") or _GUESSED_IMAGES_PER_S
         seconds = settings.producers * (settings.images_per_producer or 0) / float(rate)
     elif settings.mode == "saturation":
-        # What piled up is processed as well, so that every image is accounted for.
+        # What piled up is read as well, so that every image is accounted for.
         seconds += min(drain_timeout_s(settings), _DRAIN_SHARE * settings.duration_s)
     return _OVERHEAD_S + settings.warmup_s + seconds
 

@@ -131,8 +131,9 @@ class Settings(Strict):
     drain_timeout_s: float | None = Field(
         None,
         gt=0,
-        description="longest time to process what is left when producers have ended: by default "
-        "120 of a paced load, which is to be carried as it comes, and 1,800 of any other",
+        description="longest time to process what is left when producers have ended (of a saturated "
+        "load, to check it): by default 120 of a paced load, which is to be carried as it comes, and "
+        "1,800 of any other",
     )
     reader: Literal["connector", "direct"] = Field(
         "connector",
@@ -171,10 +172,10 @@ _OWN_SPARK_PROPERTIES = (
 
 
 def drain_timeout_s(s: Settings) -> float:
-    """Longest time in seconds to process what is left when producers have ended.
+    """Longest time in seconds to process, or check, what is left when producers have ended.
 
     Saturated producers on machines of their own pile up many times what the workers carry, and all of
-    it is processed, because every image is accounted for.
+    it is read, because every image is accounted for.
     """
     if s.drain_timeout_s is not None:
         return s.drain_timeout_s

@@ -45,9 +45,14 @@ def headline(run: Run) -> str:
     )
 
 
+def _followed(run: Run) -> int:
+    """Images that were processed, and those that were left when the load ended."""
+    return int(run["processed"] + (run.get("backlog") or 0))
+
+
 def checked(run: Run) -> str:
     """What became of the main run's images, and whether its predictions are right."""
-    count = f"{run['processed']:,} images"
+    count = f"{_followed(run):,} images"
     if not (run["lost"] or run["duplicated"] or run["damaged"]):
         fate = f"All {count} arrived exactly once and undamaged"
     else:
@@ -93,7 +98,7 @@ def cards(chosen: Sequence[Run], main: Run | None, valid_points: int) -> list[tu
         if None not in faults:
             found.append(
                 ("lost, repeated, wrong", " · ".join(f"{count:,}" for count in faults),
-                 f"of {main['processed']:,} images, checked one by one")
+                 f"of {_followed(main):,} images, checked one by one")
             )  # fmt: skip
     points = len({run["point"] for run in chosen})
     words = "points, judged by the newest run of each repetition"

@@ -28,7 +28,7 @@ STAGES = {
     "load": "load the model",
     "warm_up": "warm up",
     "measure": "measure",
-    "drain": "process the rest",
+    "drain": "process or check the rest",
     "stop": "stop Spark",
 }
 Section = list[tuple[str, str]]
@@ -106,6 +106,7 @@ def sections(run: dict[str, Any], summary: dict[str, Any]) -> list[Section]:
             ("images produced", number(run["produced"])),
             ("acknowledged by Kafka", number(run["acknowledged"])),
             ("processed", number(run["processed"])),
+            ("left when the load ended", number(run.get("backlog"))),
             ("lost", number(run["lost"])),
             ("duplicated", number(run["duplicated"])),
             ("damaged", number(run["damaged"])),

@@ -193,7 +193,7 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "latency_ms": latency if valid else {"p50": None, "p99": None},
         "accuracy": newest["accuracy"] if valid else None,
         "offline_accuracy": newest["offline_accuracy"],
-        **{name: _total(valid, name) for name in COUNTS},
+        **{name: _total(valid, name) for name in (*COUNTS, "backlog")},
         "bottleneck": newest.get("bottleneck") if valid else None,
         "labels": sorted({label for run in runs for label in run["labels"]}),
         "absent_because": absent,
@@ -201,7 +201,8 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _total(runs: list[dict[str, Any]], name: str) -> int | None:
-    values = [run[name] for run in runs]
+    # Older runs have no backlog: they processed all that they sent.
+    values = [run.get(name, 0) for run in runs]
     return None if not values or None in values else sum(values)
 
 

@@ -27,12 +27,14 @@ _BINARIES = ("keys", "wrong_keys", "damaged_keys", "latency_ms")
 class Calls:
     """Totals over the counted calls, warm-up left out.
 
-    `judged`: images whose prediction was compared and may be counted in the accuracy. `mixed`:
+    `images_by_batch`: of calls of the engine; `backlog`: the images that were checked without one, by
+    micro-batch. `judged`: images whose prediction was compared and may be counted in the accuracy. `mixed`:
     counted images that shared a call with warm-up images, and so have no accuracy or latency of
     their own. `latency_sums`: micro-batch -> (sum of ms, images).
     """
 
     images_by_batch: Counter[int] = field(default_factory=Counter)
+    backlog_by_batch: Counter[int] = field(default_factory=Counter)
     rows: int = 0
     correct: int = 0
     judged: int = 0
@@ -51,8 +53,13 @@ class Calls:
 
     @property
     def images(self) -> int:
-        """Counted images."""
+        """Counted images that were inferred."""
         return sum(self.images_by_batch.values())
+
+    @property
+    def backlog(self) -> int:
+        """Images that were in the topic when the load ended, checked and not inferred."""
+        return sum(self.backlog_by_batch.values())
 
     def example(self, kind: str, text: str) -> None:
         """Keep one of the first few cases of a kind."""
@@ -116,8 +123,12 @@ def _add(calls: Calls, batch: Any, ledger: Ledger, dataset_images: int) -> NDArr
     pure = own == rows["images"]
     # A malformed record has no key that could be read, so it cannot be called warm-up.
     real = (own > 0) | (rows["malformed"] > 0)
+    checked = np.where(rows["call"] == 0, own, 0)
+    own = own - checked
     for number in np.unique(rows["batch"]).tolist():
-        calls.images_by_batch[number] += int(own[rows["batch"] == number].sum())
+        here = rows["batch"] == number
+        calls.images_by_batch[number] += int(own[here].sum())
+        calls.backlog_by_batch[number] += int(checked[here].sum())
     calls.rows += int(np.count_nonzero(own))
     judged = pure & (own > 0)
     calls.correct += int(rows["correct"][judged].sum())

@@ -104,17 +104,44 @@ def v4_conservation(e: Evidence) -> Iterator[str]:
             yield f"V4: {imbalance}"
     if e.calls is None or e.data.batches is None:
         return
-    said = {line.batch: line.images for line in e.data.batches}
-    for batch in sorted({*said, *e.calls.images_by_batch}):
-        counted = e.calls.images_by_batch.get(batch, 0)
-        if said.get(batch, 0) != counted:
+    said = {line.batch: line.images + line.backlog_images for line in e.data.batches}
+    found = e.calls.images_by_batch + e.calls.backlog_by_batch
+    for batch in sorted({*said, *found}):
+        if said.get(batch, 0) != found[batch]:
             yield (
                 f"V4: micro-batch {batch} has {said.get(batch, 0)} images in batches.jsonl and "
-                f"{counted} in calls.arrow"
+                f"{found[batch]} in calls.arrow"
             )
             return
+    yield from _backlog(e)
     if not e.calls.images:
         yield "V4: no image was processed"
+
+
+def _backlog(e: Evidence) -> Iterator[str]:
+    """Images are checked and not inferred only where saturated producers have ended."""
+    assert e.calls is not None
+    first = e.data.consumer.backlog_from_batch
+    checked = [batch for batch, images in e.calls.backlog_by_batch.items() if images]
+    if not checked:
+        return
+    if e.data.spec.settings["mode"] != "saturation" or first is None:
+        yield f"V4: {e.calls.backlog} images were not inferred, and this load leaves none"
+        return
+    early = [batch for batch in checked if batch < first]
+    late = [batch for batch, images in e.calls.images_by_batch.items() if images and batch >= first]
+    ended_ns = e.data.consumer.end_ns or 0
+    inside = [
+        line.batch for line in e.data.batches or []
+        if line.backlog_images and line.completed_ns <= ended_ns
+    ]  # fmt: skip
+    for batches, what in (
+        (early, "holds images that were not inferred, before the backlog"),
+        (late, "holds images that were inferred, in the backlog"),
+        (inside, "holds images that were not inferred, before the end of the load"),
+    ):
+        if batches:
+            yield f"V4: micro-batch {min(batches)} {what}"
 
 
 def v4_twice(e: Evidence) -> Iterator[str]:
@@ -237,7 +264,13 @@ def v10(e: Evidence) -> Iterator[str]:
     """Driver, executors, query and checkpoint were fresh."""
     for run in e.same_app_runs:
         yield f"V10: run {run} of another repetition used the same driver and executors"
-    ids = {event.get("runId") for event in e.data.progress}
+    # What is left of a saturated load is checked by a query of its own.
+    last = e.data.consumer.backlog_from_batch
+    ids = {
+        event.get("runId")
+        for event in e.data.progress
+        if last is None or event.get("batchId", 0) < last
+    }
     if len(ids) > 1:
         yield "V10: the streaming query was restarted during the run"
     first = min((event.get("batchId", 0) for event in e.data.progress), default=0)

@@ -64,6 +64,8 @@ class BatchLine(_Raw):
     completed_ns: int
     images: int = Field(ge=0)
     warmup_images: int = Field(ge=0)
+    # Checked and not inferred.
+    backlog_images: int = Field(0, ge=0)
 
 
 class LagLine(_Raw):
@@ -88,6 +90,8 @@ class ConsumerFile(_Raw):
     model_loads: int | None = None
     error: str | None = None
     stages_s: dict[str, float] = Field(default_factory=dict)
+    # The first micro-batch whose images were checked and not inferred.
+    backlog_from_batch: int | None = None
     # False where the driver gave up on what was left after drain_timeout_s; None where it failed
     # before it knew.
     drained: bool | None = None

@@ -22,7 +22,7 @@ from lifelog.verification.utilisation import judged
 _FIELDS = (
     *("title", "mode", "throughput_images_per_s", "within_run_ci95", "measured_s"),
     *("accuracy", "offline_accuracy", "produced", "acknowledged", "failed", "unsent"),
-    *("processed", "lost", "duplicated", "never_sent", "damaged", "malformed"),
+    *("processed", "backlog", "lost", "duplicated", "never_sent", "damaged", "malformed"),
     *("wrong", "near_ties", "bottleneck"),
 )
 
@@ -144,7 +144,7 @@ def _counts(
     if calls is not None:
         counts["processed"] = calls.images
         absent.pop("processed", None)
-    for name in ("damaged", "malformed", "wrong", "near_ties"):
+    for name in ("backlog", "damaged", "malformed", "wrong", "near_ties"):
         counts[name] = None if calls is None else getattr(calls, name)
         if calls is None:
             absent[name] = "the raw results are not complete"

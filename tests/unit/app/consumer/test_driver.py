@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from lifelog.consumer.driver import Consumer, Results, root_cause
+from lifelog.consumer.calls import CALL_SCHEMA, pack
+from lifelog.consumer.driver import Consumer, LoadOver, Results, root_cause
+from lifelog.record import WARMUP_PRODUCER, pack_key
 
 
 class Lag:
@@ -46,15 +49,92 @@ def drain(consumer: Consumer, lag: Any, crash_after: int | None = None) -> None:
     consumer._measure(Results(consumer.output), lag, check)
 
 
+class Query:
+    """A streaming query that is active for so many looks, and what ended it."""
+
+    def __init__(self, looks: int, fault: str | None = None) -> None:
+        self._looks = looks
+        self._fault = fault
+
+    @property
+    def isActive(self) -> bool:
+        self._looks -= 1
+        return self._looks >= 0
+
+    def exception(self) -> str | None:
+        return self._fault
+
+
+class Frame:
+    """What Spark gives of a micro-batch: a call for each (producer, number of the call, images)."""
+
+    def __init__(self, *calls: tuple[int, int, int]) -> None:
+        self._calls = calls
+
+    def toArrow(self) -> pa.Table:
+        rows = []
+        for producer, call, images in self._calls:
+            row = {field.name: 0 for field in CALL_SCHEMA}
+            row |= dict.fromkeys(("keys", "wrong_keys", "damaged_keys", "latency_ms"), b"")
+            key = pack_key(producer, 0, 0)
+            row |= {
+                "worker": "w:1",
+                "malformed_note": "",
+                "call": call,
+                "images": images,
+                "keys": key,
+            }
+            rows.append(row)
+        return pa.Table.from_batches([pack(rows)])
+
+
 def test_a_drain_ends_when_nothing_is_left(consumer: Consumer) -> None:
     drain(consumer, Lag(5, 5, 0))
-    assert consumer.report["drained"] is True
 
 
 def test_what_is_left_after_the_timeout_was_not_drained(consumer: Consumer) -> None:
     consumer.spec["settings"]["drain_timeout_s"] = -1.0
     with pytest.raises(RuntimeError, match="5 records were still unprocessed after drain_timeout"):
         drain(consumer, Lag(5))
+    assert consumer.report["drained"] is False
+
+
+def test_a_saturated_load_is_inferred_until_a_micro_batch_completes_after_its_end(
+    consumer: Consumer,
+) -> None:
+    results = Results(consumer.output)
+    results.on_batch(Frame((WARMUP_PRODUCER, 1, 5)), 0)
+    results.on_batch(Frame((3, 2, 100)), 1)
+    results.load_end_ns = results.completed_ns + 1
+    results.on_batch(Frame((3, 3, 100)), 2)
+    with pytest.raises(LoadOver):
+        results.on_batch(Frame((3, 4, 100)), 3)
+    assert results.ended_before == 3
+    # Its images are those that the next query begins with.
+    results.on_batch(Frame((3, 0, 100), (3, 0, 7)), 3)
+    results.close()
+    lines = (consumer.output / "batches.jsonl").read_text("utf-8").splitlines()
+    counts = ("batch", "images", "warmup_images", "backlog_images")
+    assert [[json.loads(line)[name] for name in counts] for line in lines] == [
+        [0, 0, 5, 0], [1, 100, 0, 0], [2, 100, 0, 0], [3, 0, 0, 107],
+    ]  # fmt: skip
+    assert results.images == 200
+
+
+def test_other_loads_are_inferred_to_the_last_image(consumer: Consumer) -> None:
+    consumer.spec["settings"]["mode"] = "paced"
+    results = Results(consumer.output)
+    consumer._measure(results, Lag(5, 5, 0), lambda: None)
+    assert results.load_end_ns is None
+
+
+def test_a_backlog_is_waited_for(consumer: Consumer) -> None:
+    consumer._check_backlog(Query(3), Results(consumer.output), Lag(5, 3, 0))
+    with pytest.raises(RuntimeError, match="the streaming query ended: no leader"):
+        consumer._check_backlog(Query(1, "no leader"), Results(consumer.output), Lag(5))
+    consumer._drain_until = 0.0
+    with pytest.raises(RuntimeError, match="5 records were still unprocessed after drain_timeout"):
+        consumer._check_backlog(Query(3), Results(consumer.output), Lag(5))
     assert consumer.report["drained"] is False
 
 

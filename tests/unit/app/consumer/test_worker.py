@@ -80,6 +80,27 @@ def test_every_image_is_inferred_once_and_right(work, images, name, per_record) 
     pa.RecordBatch.from_pylist(rows, schema=CALL_SCHEMA)
 
 
+@pytest.mark.parametrize("per_record", [1, 3])
+def test_a_backlog_is_checked_without_the_engine(work, images, per_record) -> None:
+    worker = Worker(work)
+    batch = records(images, "uint8", per_record, 20)
+    value = bytearray(batch.column("value")[4].as_py())
+    value[3] ^= 1
+    batch = change(batch, 4, "value", bytes(value))
+    (row,) = infer_batch(worker, batch, infer=False)
+    # No call has this number.
+    assert (row["call"], worker.call, row["infer_ns"], row["correct"]) == (0, 0, 0, 0)
+    assert (row["images"], row["skip"], row["record_images"]) == (20 * per_record, 0, per_record)
+    assert np.frombuffer(row["keys"], KEY_DTYPE)["sequence"].tolist() == [
+        number * per_record for number in range(20)
+    ]
+    assert row["damaged"] == 1
+    (key,) = np.frombuffer(row["damaged_keys"], KEY_DTYPE)
+    assert key["sequence"] == 4 * per_record
+    pa.RecordBatch.from_pylist([row], schema=CALL_SCHEMA)
+    assert infer_batch(worker, batch)[0]["call"] == 1
+
+
 def test_a_slice_of_an_arrow_batch_is_read_at_its_offset(work, images) -> None:
     rows = infer_batch(Worker(work), records(images, "uint8", 1, 30).slice(7, 10))
     keys = np.frombuffer(rows[0]["keys"], KEY_DTYPE)

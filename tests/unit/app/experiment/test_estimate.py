@@ -37,8 +37,8 @@ def test_a_number_of_images_takes_as_long_as_the_rate_says() -> None:
 
 def test_a_saturated_run_drains_and_a_paced_one_does_not() -> None:
     saturated = duration_estimate_s(Settings(duration_s=100))
-    assert saturated - duration_estimate_s(Settings(duration_s=100, mode="paced")) == 25.0
-    assert saturated - duration_estimate_s(Settings(duration_s=100, drain_timeout_s=5)) == 20.0
+    assert saturated - duration_estimate_s(Settings(duration_s=100, mode="paced")) == 15.0
+    assert saturated - duration_estimate_s(Settings(duration_s=100, drain_timeout_s=5)) == 10.0
 
 
 def test_the_newest_valid_run_of_the_same_settings_is_taken(tmp_path: Path) -> None:

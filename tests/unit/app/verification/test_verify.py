@@ -330,6 +330,89 @@ def test_warm_up_is_never_counted(tmp_path: Path) -> None:
     assert any("100 images shared a call with warm-up" in mark for mark in judged["marks"])
 
 
+def _leave(run: SyntheticRun, batches: int = 2) -> SyntheticRun:
+    """The last micro-batches complete after the end of the load, and are only checked."""
+    first = run.batches - batches + 1
+    run.consumer |= {"backlog_from_batch": first, "end_ns": run.consumer["end_ns"]}
+    for line in run.lines[first:]:
+        line["completed_ns"] = run.consumer["end_ns"] + (line["batch"] - first + 1) * 10**8
+        line |= {"backlog_images": line["images"], "images": 0}
+    for row in run.rows:
+        if row["batch"] >= first:
+            row |= {"call": 0, "correct": 0, "convert_ns": 0, "infer_ns": 0}
+    for event in run.progress[first:]:
+        event["runId"] = "another query"
+    return run
+
+
+def test_what_is_left_of_a_saturated_load_is_checked_and_not_inferred(tmp_path: Path) -> None:
+    whole = result(SyntheticRun(), tmp_path / "whole")
+    judged = result(_leave(SyntheticRun()), tmp_path)
+    assert judged["valid"], judged["invalid_reasons"]
+    assert (judged["processed"], judged["backlog"], judged["produced"]) == (4000, 800, 4800)
+    assert (judged["lost"], judged["duplicated"], whole["backlog"]) == (0, 0, 0)
+    assert judged["accuracy"] == pytest.approx(0.95)
+    assert judged["call_breakdown_us_per_image"] == whole["call_breakdown_us_per_image"]
+    assert len(judged["series"]["images"]) == 10
+    assert judged["throughput_images_per_s"] == pytest.approx(400, rel=0.05)
+
+
+def _backlog_is_lost(run: SyntheticRun) -> None:
+    _leave(run)
+    run.lines[-1]["backlog_images"] -= run.rows.pop()["images"]
+
+
+def _backlog_came_twice(run: SyntheticRun) -> None:
+    _leave(run)
+    run.rows.append(dict(run.rows[-1]))
+    run.lines[-1]["backlog_images"] += run.rows[-1]["images"]
+
+
+def _backlog_is_damaged(run: SyntheticRun) -> None:
+    _leave(run)
+    run.rows[-1] |= {"damaged": 1, "damaged_keys": run.rows[-1]["keys"][:16]}
+
+
+def _not_inferred_early(run: SyntheticRun) -> None:
+    _leave(run)
+    run.consumer["backlog_from_batch"] += 1
+
+
+def _not_inferred_in_time(run: SyntheticRun) -> None:
+    _leave(run)
+    run.lines[11]["completed_ns"] = run.consumer["end_ns"] - 1
+
+
+def _inferred_late(run: SyntheticRun) -> None:
+    _leave(run)
+    run.rows[-1]["call"] = 1000
+
+
+def _backlog_without_a_word(run: SyntheticRun) -> None:
+    _leave(run)
+    run.consumer["backlog_from_batch"] = None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_backlog_is_lost, "V4: 100 images lost"),
+        (_backlog_came_twice, "V4: 100 images duplicated"),
+        (_backlog_is_damaged, "V4: 1 images damaged"),
+        (_not_inferred_early, "V4: micro-batch 11 holds images that were not inferred, before the backlog"),
+        (_not_inferred_in_time, "V4: micro-batch 11 holds images that were not inferred, before the end"),
+        (_inferred_late, "V4: micro-batch 12 holds images that were inferred, in the backlog"),
+        (_backlog_without_a_word, "V4: 800 images were not inferred, and this load leaves none"),
+    ],
+)  # fmt: skip
+def test_a_backlog_that_is_not_one_is_no_result(
+    tmp_path: Path, change: Change, reason: str
+) -> None:
+    run = SyntheticRun()
+    change(run)
+    assert reason in reasons(run, tmp_path)
+
+
 def test_acks_that_allow_loss_mark_it(tmp_path: Path) -> None:
     run = SyntheticRun(settings={"acks": "0"})
     _lose_image(run)

@@ -14,7 +14,12 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
-from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadLimit, ReadMaxRows
+from pyspark.sql.streaming.datasource import (
+    ReadAllAvailable,
+    ReadLimit,
+    ReadMaxRows,
+    SupportsTriggerAvailableNow,
+)
 
 from lifelog.consumer.calls import PACKED_COLUMNS
 from lifelog.consumer.direct.fetch import Part, fetcher_of
@@ -45,6 +50,8 @@ class Plan:
     most_records: int | None
     timestamps: bool
     images_per_record: int
+    # Whether images are inferred, or only checked.
+    infer: bool
     work: Work
 
     def options(self) -> dict[str, str]:
@@ -75,7 +82,7 @@ class DirectSource(DataSource):
         return DirectReader(Plan.of(self.options))
 
 
-class DirectReader(DataSourceStreamReader):
+class DirectReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Plans in a process beside the driver; reads and infers in the Python workers."""
 
     def __init__(self, plan: Plan) -> None:
@@ -83,6 +90,12 @@ class DirectReader(DataSourceStreamReader):
         # Of the planning process only: what is sent to the workers has none.
         self._consumer: Any = None
         self._latest: Offsets | None = None
+        # Where a query ends that reads what there is and no more.
+        self._last: Offsets | None = None
+
+    def prepareForTriggerAvailableNow(self) -> None:
+        """What comes from now on is not read."""
+        self._last = self._asked("end_offsets")
 
     def initialOffset(self) -> Offsets:
         """The earliest offsets."""
@@ -93,7 +106,7 @@ class DirectReader(DataSourceStreamReader):
 
         RuntimeError where a partition ends before what was read of it: nothing would show it later.
         """
-        self._latest = end = self._asked("end_offsets")
+        self._latest = end = self._last or self._asked("end_offsets")
         topic = self.plan.topic
         for number, last in end[topic].items():
             if last < start[topic][number]:
@@ -128,7 +141,7 @@ class DirectReader(DataSourceStreamReader):
         # Calls begin and end with a record, so that only the last of a task is smaller.
         whole = lcm(plan.work.images_per_call, plan.images_per_record) // plan.images_per_record
         batches = (to_arrow(some, plan.timestamps) for some in multiples(runs, whole))
-        return infer_batches(plan.work, batches)
+        return infer_batches(plan.work, batches, plan.infer)
 
     def commit(self, end: Offsets) -> None:
         """Nothing: Spark keeps the offsets in its checkpoint."""

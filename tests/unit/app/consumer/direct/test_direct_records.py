@@ -10,6 +10,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
+from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
 
 from lifelog.consumer.direct import source
 from lifelog.consumer.direct.fetch import Part
@@ -235,12 +236,24 @@ class Brokers:
 
 def planner(most: int | None, brokers: Brokers) -> DirectReader:
     work = Work("d.npz", "m.npz", "uint8", "chainer", 100, 5.0)
-    plan = Plan(["h:1"], "t", 2, most, False, 1, work)
+    plan = Plan(["h:1"], "t", 2, most, False, 1, True, work)
     # As Spark sends it from process to process.
     reader = DirectReader(Plan.of(plan.options()))
     assert reader.plan == plan
     reader._consumer = brokers
     return reader
+
+
+def test_a_query_that_reads_what_there_is_ends_there() -> None:
+    brokers = Brokers(3, [10, 90])
+    reader = planner(50, brokers)
+    assert isinstance(reader, SupportsTriggerAvailableNow)
+    reader.prepareForTriggerAvailableNow()
+    brokers.ends = [11, 200]
+    at = reader.initialOffset()
+    for _ in range(3):
+        at = reader.latestOffset(at, reader.getDefaultReadLimit())
+    assert at == {"t": {"0": 10, "1": 90}}
 
 
 def test_a_micro_batch_is_planned_and_each_partition_with_records_gets_a_task() -> None:
