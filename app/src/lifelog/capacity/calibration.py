@@ -154,7 +154,7 @@ def predict_run(
 ) -> Prediction:
     """What was to be expected of a run on its machines as they were: their speed, and others' load."""
     speed = speed_of(own, parts.engines, parts.reference_s, way)
-    if not own.load.sleep_s and own.load.engine not in parts.engines:
+    if not own.load.sleeps and own.load.engine not in parts.engines:
         parts = with_engine(parts, own)
     layout = without(own.layout, own.foreign_cores)
     return predict(

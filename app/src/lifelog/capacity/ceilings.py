@@ -75,8 +75,8 @@ def slots_name(tasks: float, slots: int) -> str:
 
 def bare_images_per_s(parts: Parts, load: Load, slots: int) -> float:
     """What the engine alone does in all slots at once."""
-    if load.sleep_s:
-        return slots * load.images_per_call / load.sleep_s
+    if load.sleeps:
+        return slots / (load.sleep_call_s / load.images_per_call + load.sleep_image_s)
     engine = parts.engines.get(load.engine)
     seconds = engine.seconds_per_image(load.images_per_call) if engine else 0.0
     return slots / seconds if seconds else MOST_IMAGES_PER_S
@@ -113,7 +113,7 @@ class System:
             work += cost.task + cost.call * calls / tasks + cost.record * records
             work += each * (cost.image + cost.byte * load.image_bytes)
         work += each * (parts.convert_s(load) + parts.engine_s(load, size))
-        work += load.sleep_s * calls / tasks
+        work += load.sleep_call_s * calls / tasks + load.sleep_image_s * each
         return math.ceil(tasks / self.layout.slots - 1e-9) * work
 
     def least_interval(self, images: float) -> float:
@@ -156,7 +156,7 @@ class System:
         copies = load.replication - 1
         size = images_per_s / per_s["call"]
         python = parts.python.cores(per_s) + images_per_s * (
-            parts.convert_s(load) + (0 if load.sleep_s else parts.engine_s(load, size))
+            parts.convert_s(load) + (0 if load.sleeps else parts.engine_s(load, size))
         )
         on = layout.share
         found = {

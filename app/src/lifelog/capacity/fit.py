@@ -107,7 +107,7 @@ def non_negative(
 def fit_engines(seen: Sequence[Observation]) -> dict[str, Engine]:
     """Seconds of the bare engine for an image and a call, by engine, from what each run timed."""
     found = {}
-    for name in sorted({own.load.engine for own in seen if not own.load.sleep_s}):
+    for name in sorted({own.load.engine for own in seen if not own.load.sleeps}):
         runs = [own for own in seen if own.load.engine == name]
         rows = [[1.0, 1 / own.load.images_per_call] for own in runs]
         if len({own.load.images_per_call for own in runs}) < 2:
@@ -131,7 +131,7 @@ def speed_of(
     if way == "reference":
         return reference_s / own.reference_s if reference_s and own.reference_s else None
     engine = engines.get(own.load.engine)
-    if engine is None or own.load.sleep_s:
+    if engine is None or own.load.sleeps:
         return None
     expected = own.layout.slots / engine.seconds_per_image(own.load.images_per_call)
     return own.bare_images_per_s / expected
@@ -191,7 +191,7 @@ def fit_parts(seen: Sequence[Observation], way: str = "none") -> Fit:
     python_rows, python = [], []
     for own, cores in zip(runs, busy("python_worker"), strict=True):
         engine = engines.get(own.load.engine)
-        bare = 0.0 if engine is None or own.load.sleep_s else own.images_per_s * (
+        bare = 0.0 if engine is None or own.load.sleeps else own.images_per_s * (
             engine.seconds_per_image(own.images_per_call))  # fmt: skip
         converting = convert.get(own.load.encoding, 0.0) * own.rates["byte"]
         python_rows.append([bare, *(own.rates[name] for name in _EXPLAINED_BY["python"])])
@@ -271,7 +271,7 @@ def _slot_wait(runs: Sequence[Observation], speeds: Sequence[float], fitted: Fit
     """
     rows, values = [], []
     for own, speed in zip(runs, speeds, strict=True):
-        if own.working_s is None or own.load.sleep_s or not own.component_cores:
+        if own.working_s is None or own.load.sleeps or not own.component_cores:
             continue
         cores = sum(own.component_cores.get(name, 0.0) for name in ("executor", "python_worker"))
         waited = own.working_s * min(own.tasks, own.layout.slots) - cores * own.interval_s
@@ -285,7 +285,7 @@ def _surplus_share(runs: Sequence[Observation]) -> float:
     shares = []
     for own in runs:
         grew = own.written_images_per_s > (1 + _GREW) * own.images_per_s
-        if grew and own.layout.producers_share_cores and not own.load.sleep_s:
+        if grew and own.layout.producers_share_cores and not own.load.sleeps:
             cores = own.layout.producer_cores
             shares.append((own.component_cores or {}).get("producer", 0.0) / cores)
     return float(np.mean(shares)) if shares else 0.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifelog.consumer.batches import expected_images_per_s, most_records
+from lifelog.engines.emulated import emulated_image_us
 from lifelog.record import KEY_BYTES
 
 # A record of Kafka's format 2: its length, attributes, time and offset deltas, lengths of key and
@@ -39,8 +40,14 @@ class Load:
     trigger_s: float
     batch_cap_s: float
     target_rate: float | None = None
-    # Of the emulated engine: it sleeps, and needs no processor.
-    sleep_s: float = 0.0
+    # Of the emulated engine, for a call and for an image: it sleeps, and needs no processor.
+    sleep_call_s: float = 0.0
+    sleep_image_s: float = 0.0
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the engine is an emulated one."""
+        return self.sleep_call_s > 0 or self.sleep_image_s > 0
 
     @property
     def record_bytes(self) -> int:
@@ -105,7 +112,8 @@ def load_of(settings: Mapping[str, Any], image_bytes: int) -> Load:
         target_rate=settings.get("target_rate")
         if isinstance(settings.get("target_rate"), (int, float))
         else None,
-        sleep_s=settings["emulated_call_ms"] / 1000 if emulated else 0.0,
+        sleep_call_s=settings["emulated_call_ms"] / 1e3 if emulated else 0.0,
+        sleep_image_s=emulated_image_us(settings) / 1e6 if emulated else 0.0,
     )
 
 

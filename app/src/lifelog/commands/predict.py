@@ -123,7 +123,7 @@ def wish(known: Known, overrides: str, image_bytes: int | None) -> Load:
         }
         image_bytes = int(max(values)) * encoding(settings.encoding).bytes_per_value
     load = load_of(settings.model_dump(), image_bytes)
-    if load.engine not in known.calibration.parts.engines and not load.sleep_s:
+    if load.engine not in known.calibration.parts.engines and not load.sleeps:
         engines = ", ".join(known.calibration.parts.engines)
         raise UserError(
             f"{load.engine} was not calibrated, and nothing says what it costs: "

@@ -13,6 +13,7 @@ from typing import Any
 from lifelog.consumer.batches import arrow_batch_records
 from lifelog.consumer.calls import PACKED_COLUMNS
 from lifelog.consumer.worker import Work, calibrate, infer_batches
+from lifelog.engines.emulated import emulated_image_us
 
 CALIBRATION_S = 1.0
 # One poll a task instead of fifteen, and no 500 ms wait at the end of a partition.
@@ -26,6 +27,17 @@ SOURCE_OPTIONS = {
 # records. So all of that is a share of its heap: 16 partitions of 8 MiB ran 700 MB out of memory.
 MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 16 << 20, 256 << 10
 FETCH_SHARE = 1 / 8
+# Runs that share an application each have a topic, and consumers of their own: those of the last run
+# would be kept for five minutes. One that is in use is asked for in every micro-batch.
+_UNUSED, _LOOK = "20s", "5s"
+CONSUMER_CACHE = {
+    "spark.kafka.consumer.cache.timeout": _UNUSED,
+    "spark.kafka.consumer.cache.evictorThreadRunInterval": _LOOK,
+    "spark.kafka.consumer.fetchedData.cache.timeout": _UNUSED,
+    "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": _LOOK,
+}
+# The consumers that check a backlog are there beside those of the query before.
+BACKLOG_FETCH_SHARE = 1 / 4
 EXECUTOR_JAVA = {
     # ParallelGC: about 4 us an image less than G1 at this heap size. Compiling later: what each
     # record passes is hot within seconds all the same, and the thousands of methods that a task
@@ -59,6 +71,7 @@ def work_of(spec: dict[str, Any], bundles: Path) -> Work:
         engine=settings["engine"],
         images_per_call=settings["images_per_call"],
         emulated_call_ms=settings["emulated_call_ms"],
+        emulated_image_us=emulated_image_us(settings),
     )
 
 
@@ -84,6 +97,7 @@ def spark_conf(spec: dict[str, Any], jars: Path, installed: Collection[str] = ()
         "spark.ui.enabled": "false",
         "spark.python.worker.reuse": "true",
         "spark.kafka.consumer.cache.capacity": str(max(64, settings["partitions"])),
+        **CONSUMER_CACHE,
         "spark.sql.streaming.metricsEnabled": "false",
         **CHECKPOINT,
     }
@@ -198,6 +212,8 @@ def _through_connector(
     settings = spec["settings"]
     options = dict(SOURCE_OPTIONS)
     fetch_bytes = partition_fetch_bytes(settings["partitions"], spec["executor_memory_mb"])
+    if not infer:
+        fetch_bytes = max(LEAST_FETCH_BYTES, int(BACKLOG_FETCH_SHARE * fetch_bytes))
     options |= {
         "kafka.max.partition.fetch.bytes": str(fetch_bytes),
         "kafka.bootstrap.servers": ",".join(spec["bootstrap_servers"]),

@@ -45,6 +45,7 @@ class Work:
     engine: str
     images_per_call: int
     emulated_call_ms: float
+    emulated_image_us: float = 0.0
 
 
 class Worker:
@@ -64,7 +65,12 @@ class Worker:
         self.offline = model.predictions
         self.offline_margins = model.margins
         self.engine = make_engine(
-            work.engine, Path(work.model_file), {"emulated_call_ms": work.emulated_call_ms}
+            work.engine,
+            Path(work.model_file),
+            {
+                "emulated_call_ms": work.emulated_call_ms,
+                "emulated_image_us": work.emulated_image_us,
+            },
         )
         self.buffer = np.empty((work.images_per_call, pixels.shape[1]), np.float32)
         self.name = f"{os.environ.get('SPARK_LOCAL_IP', '?')}:{os.getpid()}"

@@ -1,8 +1,9 @@
-"""A stand-in of a fixed service time per call, for modelling more cores than there are."""
+"""A stand-in that takes a set time, for modelling more cores, or slower ones, than there are."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def emulated_image_us(settings: Mapping[str, Any]) -> float:
+    """Time in us that an image takes by a point's settings, its share of its record's among it.
+
+    Runs of older versions had neither of the two.
+    """
+    record = settings.get("emulated_record_us", 0.0) / settings["images_per_record"]
+    return float(settings.get("emulated_image_us", 0.0) + record)
+
+
 class EmulatedEngine:
-    """Sleeps `emulated_call_ms` per call and predicts nothing."""
+    """Sleeps for a call and for each of its images, and predicts nothing."""
 
     name = "emulated"
     emulated = True
 
-    def __init__(self, _model_file: Path, settings: dict[str, Any]) -> None:
-        self._service_s = settings["emulated_call_ms"] / 1000
+    def __init__(self, _model_file: Path, settings: Mapping[str, Any]) -> None:
+        """`settings`: `emulated_call_ms`, and what `emulated_image_us` makes of a point's settings."""
+        self._call_s = settings["emulated_call_ms"] / 1e3
+        self._image_s = settings["emulated_image_us"] / 1e6
         self._overslept_s = 0.0
 
     def infer(self, images: NDArray[np.float32]) -> None:
@@ -26,8 +38,8 @@ class EmulatedEngine:
         What the last call slept too long is taken off this one, so that the error does not add up;
         work between calls is not.
         """
-        del images
-        deadline = time.perf_counter() + self._service_s - min(self._overslept_s, self._service_s)
+        service_s = self._call_s + self._image_s * len(images)
+        deadline = time.perf_counter() + service_s - min(self._overslept_s, service_s)
         left = deadline - time.perf_counter()
         if left > 0:
             time.sleep(left)

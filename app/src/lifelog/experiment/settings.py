@@ -116,7 +116,22 @@ class Settings(Strict):
     )
     images_per_call: int = Field(100, ge=1, description="images in one call of the engine")
     emulated_call_ms: float = Field(
-        5.0, gt=0, description="engine emulated: time that a call takes"
+        5.0, ge=0, description="engine emulated: time that a call takes, beside its images'"
+    )
+    emulated_image_us: float = Field(
+        0.0, ge=0, description="engine emulated: time that an image takes"
+    )
+    emulated_record_us: float = Field(
+        0.0,
+        ge=0,
+        description="engine emulated: time that a record takes, whatever it holds; so fetching and "
+        "unpacking can be modelled as well",
+    )
+    time_dilation: float = Field(
+        1.0,
+        ge=1,
+        description="a scale model: the times of these settings, and of the links, are so many times "
+        "those of what is modelled. It labels the runs and changes none of the settings",
     )
     trigger_ms: int = Field(1000, ge=10, description="from one micro-batch's start to the next")
     batch_cap_s: float = Field(
@@ -238,6 +253,12 @@ def contradictions(s: Settings) -> list[tuple[str, str]]:
         )
     if s.mode in SIZED_MODES and s.images_per_producer is None:
         found.append(("images_per_producer", f"a {s.mode} point needs one: 1 or more"))
+    if s.engine == "emulated" and not (
+        s.emulated_call_ms or s.emulated_image_us or s.emulated_record_us
+    ):
+        found.append(
+            ("emulated_call_ms", "an emulated engine that takes no time is none: 0.01 or more")
+        )
     if s.reader == "direct" and s.source_options:
         found.append(
             ("source_options", "they are of the connector, and reader is direct: remove them")

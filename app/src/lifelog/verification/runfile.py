@@ -52,6 +52,7 @@ def document(e: Evidence, judgement: Judgement) -> dict[str, Any]:
             *(["short"] if spec.short else []),
             *(["emulated"] if settings["engine"] == "emulated" else []),
             *(["reduced"] if spec.reduced else []),
+            *(["scale-model"] if settings.get("time_dilation", 1) > 1 else []),
         ],
         "throughput_images_per_s": figures.throughput,
         "within_run_ci95": list(figures.interval) if figures.interval else None,

@@ -134,7 +134,7 @@ def test_rates_count_tasks_calls_and_record_batches() -> None:
 def test_settings_and_limits_are_those_of_the_consumer() -> None:
     load = load_of(Settings().model_dump() | {"brokers": 2, "workers": 2}, 784)
     assert load == replace(LOAD, partitions=4)
-    assert load_of(Settings(engine="emulated").model_dump(), 784).sleep_s == 0.005
+    assert load_of(Settings(engine="emulated").model_dump(), 784).sleep_call_s == 0.005
     expected = expected_images_per_s(40_000, 4, 8)
     assert cap_images(replace(LOAD, partitions=4), 40_000, 8) == 3 * expected
 

@@ -13,6 +13,7 @@ from lifelog.bundle import save_npz
 from lifelog.consumer.calls import CALL_SCHEMA
 from lifelog.consumer.worker import Work, Worker, infer_batch
 from lifelog.encodings import ENCODINGS, encoding
+from lifelog.engines.emulated import emulated_image_us
 from lifelog.models import make_network
 from lifelog.record import KEY_DTYPE, pack_key
 
@@ -160,8 +161,19 @@ def test_latency_counts_from_the_records_timestamp(work, images) -> None:
 
 
 def test_the_emulated_engine_takes_its_time_and_predicts_nothing(work, images) -> None:
-    worker = Worker(dataclasses.replace(work, engine="emulated", emulated_call_ms=20.0))
-    rows = infer_batch(worker, records(images, "uint8", 1, 30))
+    slow = dataclasses.replace(
+        work, engine="emulated", emulated_call_ms=5.0, emulated_image_us=1500.0
+    )
+    rows = infer_batch(Worker(slow), records(images, "uint8", 1, 25))
     took_ms = (rows[-1]["ended_ns"] - rows[0]["started_ns"]) / 1e6
-    assert took_ms >= 60
+    assert took_ms >= 3 * 5 + 25 * 1.5
+    # The last call has five images.
+    assert [
+        row["infer_ns"] >= 0.9e6 * least for row, least in zip(rows, (20, 20, 12.5), strict=True)
+    ]
     assert not any(row["correct"] or row["wrong"] for row in rows)
+
+
+def test_a_record_costs_an_emulated_engine_the_less_the_more_it_holds() -> None:
+    costs = {"emulated_image_us": 30.0, "emulated_record_us": 200.0}
+    assert [emulated_image_us(costs | {"images_per_record": n}) for n in (1, 20)] == [230.0, 40.0]

@@ -443,6 +443,8 @@ def test_the_emulated_engine_has_no_accuracy(tmp_path: Path) -> None:
     judged = result(run, tmp_path)
     assert judged["valid"]
     assert judged["labels"] == ["short", "emulated"]
+    run = SyntheticRun(settings={"engine": "emulated", "time_dilation": 5.0})
+    assert "scale-model" in result(run, tmp_path / "scale")["labels"]
     assert judged["accuracy"] is None
     assert "predicts nothing" in judged["absent_because"]["accuracy"]
 
