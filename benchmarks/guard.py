@@ -27,6 +27,7 @@ from lifelog.stats.runs import ratio_interval
 PROJECT = Path(__file__).resolve().parent.parent
 SOURCES = "app/src"
 # More processor time than this, for all that the interval says, is a regression.
+END_TIMEOUT_S = 10.0
 SLOWER = 0.03
 
 
@@ -46,8 +47,12 @@ class Timed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        # It ends with its input, and takes its directory with it.
+        try:
+            self._process.communicate(timeout=END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
     def seconds(self) -> float:
         """Processor time of the case, done once."""

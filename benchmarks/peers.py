@@ -36,7 +36,6 @@ from lifelog.report.drawing import standalone
 from lifelog.report.marked import write_page
 
 ATTEMPTS = 2
-PARTITIONS = 4
 LEAST_IMAGES = 10_000
 # More than that is told: the figures are not of a quiet machine.
 FOREIGN_LOAD_PERCENT = 10.0
@@ -99,19 +98,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--servers", required=True, help="ADDRESS:PORT[,...] of brokers")
     parser.add_argument("--json", type=Path, required=True, help="file for all figures")
     parser.add_argument("--page", type=Path, help="Markdown page whose markers get the table")
+    parser.add_argument("--mark", default="peers", help="which markers")
     parser.add_argument("--figure", type=Path, help="file for the figure, .svg")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=1_000_000, help="in the topic")
+    parser.add_argument("--partitions", type=int, default=4, help="of the topic")
+    parser.add_argument("--images-per-record", type=int, default=1)
+    parser.add_argument("--images", type=int, default=2_000_000, help="in the topic")
     parser.add_argument("--longest", type=float, default=60.0, help="seconds of a saturated run")
     parser.add_argument("--paced", type=float, default=30.0, help="seconds at half load; 0: none")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--images-per-call", type=int, default=100)
     parser.add_argument("--trigger", type=int, default=1000, help="ms; also Quix's commit interval")
     parser.add_argument(
-        "--images-per-trigger", type=int, default=50_000, help="cap of the Spark peers' micro-batch"
+        "--images-per-trigger", type=int, default=150_000, help="cap of Spark peers' micro-batches"
     )
     parser.add_argument("--keep", type=Path, help="directory in which files and logs of runs stay")
-    parser.add_argument("--peers", default=",".join(PEERS), help="NAME[,...], in this order")
+    parser.add_argument(
+        "--peers", help="NAME[,...], in this order; all that take such records by default"
+    )
     parser.add_argument(
         "--variant", action="append", default=[], metavar="NAME:KEY=VALUE",
         help="one more peer: the testbed with a Spark property, or an option of its Kafka source, "
@@ -119,15 +123,26 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     args = parser.parse_args(argv)
     try:
-        args.peers = args.peers.split(",") + add_variants(args.variant)
+        bundled = args.images_per_record > 1
+        able = [name for name, peer in PEERS.items() if peer.bundles or not bundled]
+        args.peers = args.peers.split(",") if args.peers else able
+        args.peers += add_variants(args.variant)
     except UserError as error:
         parser.error(str(error))
     unknown = [name for name in args.peers if name not in PEERS]
     if unknown:
         parser.error(f"there is no peer {unknown[0]!r}: choose of {', '.join(PEERS)}")
-    for name in ("rounds", "cores", "images_per_call", "trigger", "images_per_trigger", "longest"):
+    unable = [name for name in args.peers if bundled and not PEERS[name].bundles]
+    if unable:
+        parser.error(f"{unable[0]} takes records of one image: leave --images-per-record out")
+    for name in (
+        *("rounds", "cores", "images_per_call", "trigger", "images_per_trigger", "longest"),
+        *("partitions", "images_per_record"),
+    ):
         if getattr(args, name) <= 0:
             parser.error(f"--{name.replace('_', '-')} must be above 0")
+    if args.images % args.images_per_record:
+        parser.error("--images must be whole records of --images-per-record")
     if args.images < LEAST_IMAGES:
         parser.error(f"--images must be at least {LEAST_IMAGES}: fewer give no rate")
     if not args.json.parent.is_dir():
@@ -177,16 +192,16 @@ def run(args: argparse.Namespace, work: Path) -> int:
             key: getattr(args, key)
             for key in (
                 *("rounds", "images", "longest", "paced", "cores", "images_per_call", "trigger"),
-                *("images_per_trigger", "peers", "variant"),
+                *("images_per_trigger", "partitions", "images_per_record", "peers", "variant"),
             )
         },
-        "partitions": PARTITIONS,
         "versions": used,
         "setup_errors": setup_errors,
         "rounds": [],
     }
     choices = {
-        "partitions": PARTITIONS, "images": args.images, "cores": args.cores,
+        "partitions": args.partitions, "images": args.images, "cores": args.cores,
+        "images_per_record": args.images_per_record,
         "images_per_call": args.images_per_call, "trigger_ms": args.trigger,
         "images_per_trigger": args.images_per_trigger, "paced_s": args.paced, "flink_jar": jar,
     }  # fmt: skip
@@ -209,7 +224,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
         figure = os.path.relpath(args.figure, args.page.parent) if args.figure else None
         shown = f"![Shares of bare Chainer]({figure})" if figure else ""
         text = "\n\n".join([_origin(report), report["table"], *report["missing"], shown])
-        write_page(args.page, "peers", text)
+        write_page(args.page, args.mark, text)
     return int(bool(report["missing"]))
 
 
@@ -218,7 +233,8 @@ def _origin(report: dict[str, Any]) -> str:
     return (
         f"Medians of {len(report['rounds'])} rounds, {report['started'][:10]}, on "
         f"{machine['cores']} cores of {machine['processor']}, {report['settings']['images']:,} "
-        f"images. Before the runs the cores were {busy['median']:.0f} % busy with other work "
+        f"images in {report['settings']['partitions']} partitions, "
+        f"{report['settings']['images_per_record']} a record. Before the runs the cores were {busy['median']:.0f} % busy with other work "
         f"(median; at most {busy['most']:.0f} %)."
     )
 

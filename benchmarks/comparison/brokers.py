@@ -32,21 +32,23 @@ def send(
     partitions: int,
     images: NDArray[np.uint8],
     count: int,
+    images_per_record: int,
     producer: int = PRODUCER,
     rate: float | None = None,
     start_ns: int | None = None,
 ) -> tuple[Sent, int]:
-    """Send `count` images of the stream uint8 (N, h, w, c), one a record, as raw uint8.
+    """Send `count` images of the stream uint8 (N, h, w, c), so many a record, as raw uint8.
 
     `rate`: images/s, from `start_ns` (epoch) on; as fast as possible where it is None. Returns what
     was sent, and when the last image was handed to the client (epoch ns). RuntimeError where a
     broker did not acknowledge all.
     """
-    source = Source(images, "uint8", 1)
+    source = Source(images, "uint8", images_per_record)
     client = make_client(servers.split(","), topic, CLIENT)
-    load = Load(producer, count, rate, start_ns or time.time_ns(), None, 1, partitions)
+    start_ns = start_ns or time.time_ns()
+    load = Load(producer, count, rate, start_ns, None, images_per_record, partitions)
     sent = send_load(client, load, source, lambda _count: None)
     sent_ns = time.time_ns()
     if failed := client.close():
-        raise RuntimeError(f"{len(failed)} of {count} records were not acknowledged")
+        raise RuntimeError(f"{len(failed)} records of {count} images were not acknowledged")
     return sent, sent_ns

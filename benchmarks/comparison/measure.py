@@ -222,15 +222,16 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
     """
     directory = bench.directory(f"{peer.name}-paced")
     topic = f"{brokers.PREFIX}-{directory.name}"
-    count = int(rate * bench.task.paced_s)
+    each = bench.task.images_per_record
+    count = int(rate * bench.task.paced_s) // each * each
     task = replace(_task(bench, peer, directory), topic=topic, mode="paced", images=count)
-    warm = 0 if peer.warms_itself else int(rate * PACED_WARMUP_S)
+    warm = 0 if peer.warms_itself else int(rate * PACED_WARMUP_S) // each * each
     servers = task.servers.split(",")
     create_topic(servers, topic, brokers.layout(task.partitions))
     try:
         if warm:
-            images = bench.dataset.images
-            brokers.send(task.servers, topic, task.partitions, images, warm, WARMUP_PRODUCER)
+            where = task.servers, topic, task.partitions
+            brokers.send(*where, bench.dataset.images, warm, each, WARMUP_PRODUCER)
         with Run(peer, task) as run:
             if peer.warms_itself:
                 run.wait((directory / "ready").exists, "warm", START_TIMEOUT_S)

@@ -15,9 +15,9 @@ def main(argv: list[str]) -> int:
     """Send on the schedule; print how late the latest image and the last one were, as JSON."""
     task, rate, count, start_ns = Task.load(argv[0]), float(argv[1]), int(argv[2]), int(argv[3])
     images = load_dataset_bundle(Path(task.dataset_file)).images
-    sent, sent_ns = send(
-        task.servers, task.topic, task.partitions, images, count, rate=rate, start_ns=start_ns
-    )
+    where = task.servers, task.topic, task.partitions
+    each = task.images_per_record
+    sent, sent_ns = send(*where, images, count, each, rate=rate, start_ns=start_ns)
     took_s = (sent_ns - start_ns) / 1e9
     print(json.dumps({"took_s": took_s, "max_late_ms": round(sent.max_late_ms, 3)}), flush=True)
     return 0

@@ -18,6 +18,7 @@ class Peer:
     `script`: in `benchmarks/peers/`. `environment`: of `comparison.environments`. `worker_mark`:
     see `comparison.tree.Tree`. `packages`: whose versions are kept. `ends`: it ends by itself when
     all images are done, and its rows come only then. `warms_itself`: it feeds its own warm-up.
+    `bundles`: it takes records of several images.
     `settings`: over the testbed's own: `reader`, Spark properties, and options of its connector.
     """
 
@@ -30,6 +31,7 @@ class Peer:
     has_topic: bool = True
     ends: bool = False
     warms_itself: bool = False
+    bundles: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -38,9 +40,15 @@ OURS = "ours"
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer(BARE, "bare Chainer, no Kafka", "bare.py", has_topic=False),
-        Peer("kafka-python", "loop, kafka-python", "kafka_python.py", ("kafka-python",)),
-        Peer("confluent-kafka", "loop, confluent-kafka", "confluent.py", ("confluent-kafka",)),
+        Peer(BARE, "bare Chainer, no Kafka", "bare.py", has_topic=False, bundles=True),
+        Peer(
+            "kafka-python", "loop, kafka-python", "kafka_python.py", ("kafka-python",),
+            bundles=True,
+        ),
+        Peer(
+            "confluent-kafka", "loop, confluent-kafka", "confluent.py", ("confluent-kafka",),
+            bundles=True,
+        ),
         Peer(
             "spark-udf", "Spark, Python UDF per image", "spark_udf.py",
             ("pyspark", "pandas", "pyarrow"), worker_mark=SPARK_WORKERS,
@@ -59,12 +67,12 @@ PEERS = {
         ),
         Peer(
             OURS, "this testbed", "testbed_consumer.py", ("pyspark", "pyarrow"),
-            worker_mark=SPARK_WORKERS, ends=True, warms_itself=True,
+            worker_mark=SPARK_WORKERS, ends=True, warms_itself=True, bundles=True,
         ),
         Peer(
             "ours-direct", "this testbed, reader direct", "testbed_consumer.py",
             ("pyspark", "pyarrow", "kafka-python"), worker_mark=SPARK_WORKERS, ends=True,
-            warms_itself=True, settings={"reader": "direct"},
+            warms_itself=True, bundles=True, settings={"reader": "direct"},
         ),
     )
 }  # fmt: skip

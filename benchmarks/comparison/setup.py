@@ -51,7 +51,8 @@ def filled_bench(
     create_topic(servers.split(","), topic, brokers.layout(whole.partitions))
     try:
         say(f"filling {topic} with {whole.images:,} images")
-        brokers.send(servers, topic, whole.partitions, dataset.images, whole.images)
+        each = whole.images_per_record
+        brokers.send(servers, topic, whole.partitions, dataset.images, whole.images, each)
         yield Bench(whole, dataset, model, longest_s, work), bundles
     finally:
         delete_topic(servers.split(","), topic)

@@ -32,12 +32,16 @@ class Task:
     connector: str
     flink_jar: str
     directory: str
+    images_per_record: int = 1
     # Of the testbed's own consumer, over its defaults.
     engine: str = "chainer"
     emulated_call_ms: float = 5.0
-    batch_cap_s: float = 3.0
+    # Twice its default of 3: it expects that producers need half of the cores, and here are none.
+    batch_cap_s: float = 6.0
     cores_per_worker: int = 1
     reader: str = "connector"
+    # Whether it leaves a row for each image.
+    rows: bool = True
     spark_conf: dict[str, str] = field(default_factory=dict)
     source_options: dict[str, str] = field(default_factory=dict)
 

@@ -25,10 +25,11 @@ def work(task_file: str, worker: int) -> None:
             "auto.offset.reset": "earliest",
         }
     )
+    call_records = max(1, task.images_per_call // task.images_per_record)
     partitions = own_partitions(task, worker)
     consumer.assign([TopicPartition(task.topic, p, OFFSET_BEGINNING) for p in partitions])
     while True:
-        messages = consumer.consume(num_messages=task.images_per_call, timeout=WAIT_S)
+        messages = consumer.consume(num_messages=call_records, timeout=WAIT_S)
         for message in messages:
             if message.error():
                 raise RuntimeError(str(message.error()))

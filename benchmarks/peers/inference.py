@@ -22,7 +22,7 @@ from comparison.task import Task
 from lifelog.bundle import load_model_bundle
 from lifelog.encodings import encoding
 from lifelog.engines import make_engine
-from lifelog.record import parse_keys, unpack_key
+from lifelog.record import expand_keys, parse_keys, unpack_key
 
 # As ROW_DTYPE: for one image NumPy would take several times as long.
 _ROW = struct.Struct("<qQII")
@@ -32,8 +32,12 @@ class Inference:
     """Engine, reused float32 buffer and the file of rows; one per process."""
 
     def __init__(self, task: Task) -> None:
-        values = int(np.prod(load_model_bundle(Path(task.model_file)).shape))
+        model = load_model_bundle(Path(task.model_file))
+        values = int(np.prod(model.shape))
+        # Images of the stream.
+        self._count = len(model.predictions)
         self.size = task.images_per_call
+        self._each = task.images_per_record
         self._engine = make_engine("chainer", Path(task.model_file), {})
         self._decode = encoding("uint8").decode_into
         self._buffer = np.empty((self.size, values), np.float32)
@@ -58,11 +62,18 @@ class Inference:
         return predictions
 
     def calls(self, keys: Sequence[bytes], values: Sequence[bytes]) -> Iterator[NDArray[np.int64]]:
-        """Calls of at most `images_per_call` of the records' keys and values, in order."""
-        for at in range(0, len(keys), self.size):
-            part = keys[at : at + self.size]
-            raw = np.frombuffer(b"".join(values[at : at + self.size]), np.uint8)
-            yield self.call(raw.reshape(len(part), -1), parse_keys(b"".join(part)))
+        """Calls of at most `images_per_call` of the records' keys and values, in order.
+
+        A call holds whole records, as many as fit.
+        """
+        step = max(1, self.size // self._each)
+        for at in range(0, len(keys), step):
+            part = keys[at : at + step]
+            raw = np.frombuffer(b"".join(values[at : at + step]), np.uint8)
+            own = parse_keys(b"".join(part))
+            if self._each > 1:
+                own = expand_keys(own, self._each, self._count)
+            yield self.call(raw.reshape(len(own), -1), own)
 
     def one(self, key: bytes, value: bytes) -> int:
         """A call of one image; returns its class."""

@@ -10,7 +10,7 @@ from comparison.task import Task
 from inference import Inference
 from processes import own_partitions, run_workers
 
-# Many calls' worth: a poll costs as much as converting some tens of images. It returns at once
+# Images, many calls' worth: a poll costs as much as converting some tens of them. It returns at once
 # with what there is, so an unsaturated topic waits for nothing.
 RECORDS_PER_POLL = 2000
 # As the testbed's own consumer asks for.
@@ -29,8 +29,9 @@ def work(task_file: str, worker: int) -> None:
     )
     consumer.assign([TopicPartition(task.topic, p) for p in own_partitions(task, worker)])
     consumer.seek_to_beginning()
+    most = max(1, RECORDS_PER_POLL // task.images_per_record)
     while True:
-        polled = consumer.poll(timeout_ms=1000, max_records=RECORDS_PER_POLL)
+        polled = consumer.poll(timeout_ms=1000, max_records=most)
         records = [record for part in polled.values() for record in part]
         for _ in own.calls([r.key for r in records], [r.value for r in records]):
             pass

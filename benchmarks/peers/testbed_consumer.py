@@ -52,7 +52,7 @@ def spec_of(task: Task) -> dict[str, Any]:
         "settings": {
             "mode": "drain" if task.mode == "saturated" else "paced",
             "partitions": task.partitions,
-            "images_per_record": 1,
+            "images_per_record": task.images_per_record,
             "encoding": "uint8",
             "engine": task.engine,
             "images_per_call": task.images_per_call,
@@ -133,7 +133,8 @@ def main(task_file: str) -> int:
     application = consumer.run(None)
     consumer.finish()
     application.session.stop()
-    write_rows(directory, len(load_dataset_bundle(Path(task.dataset_file)).images))
+    if task.rows:
+        write_rows(directory, len(load_dataset_bundle(Path(task.dataset_file)).images))
     return 0
 
 
