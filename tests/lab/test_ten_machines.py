@@ -169,7 +169,7 @@ def test_sixteen_producers_four_brokers_four_workers(lab: Lab) -> None:
     assert sorted(runs) == ["paced-r01-a01", "saturation-r01-a01"]
     for name, run in runs.items():
         assert run["valid"], run["invalid_reasons"]
-        assert run["produced"] == run["processed"] > 1000
+        assert run["produced"] == run["processed"] + run["backlog"] > 1000
         assert set(run["provenance"]["placement"]["leaders"]) == {11, 12, 13, 14}
         assert len(run["provenance"]["placement"]["executors"]) == 4
         nodes = {
