@@ -31,6 +31,7 @@ STAGES = {
     "drain": "process or check the rest",
     "stop": "stop Spark",
 }
+FAULTS = ("lost", "dup.", "wrong")
 Section = list[tuple[str, str]]
 # Rows that say nothing where no point has a figure.
 _LEFT_OUT = (
@@ -213,9 +214,8 @@ def _columns(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]]) -> T
     return table
 
 
-def _lines(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]]) -> Table:
+def _lines(rows: list[Section]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    rows = short_rows(chosen, summaries)
     for label, _ in rows[0]:
         if label == "point":
             # Whole names, over several lines if need be: points differ at their ends.
@@ -263,7 +263,17 @@ def show(
     title = title_of(chosen) + (f" ({', '.join(labels)})" if labels else "")
     console.print(title, markup=False, style="bold")
     rows = by_row(runs)
-    console.print((_lines if rows else _columns)(chosen, summary["points"]))
+    if rows:
+        lines = short_rows(chosen, summary["points"])
+        faultless = all(value == "0" for line in lines for label, value in line if label in FAULTS)
+        if faultless:
+            # The names of the points need their room.
+            lines = [[own for own in line if own[0] not in FAULTS] for line in lines]
+        console.print(_lines(lines))
+        if faultless:
+            console.print("No image was lost, repeated or predicted wrongly.", markup=False)
+    else:
+        console.print(_columns(chosen, summary["points"]))
     search = summary.get("sustainable")
     if search:
         console.print(sentence(search), markup=False, style="bold")

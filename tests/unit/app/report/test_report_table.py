@@ -109,6 +109,13 @@ def test_many_points_have_a_row_each(
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert row(lines, "b2-w4")[0] == "yes"
+    # Nine times three zeros are one sentence.
+    assert "lost" not in lines[1]
+    assert "No image was lost, repeated or predicted wrongly." in lines
+    many[4]["lost"] = 3
+    lines = printed(many, capsys)
+    assert "lost" in lines[1]
+    assert not any("No image was lost" in text for text in lines)
 
 
 def repeated(run: dict[str, Any], point: str, rates: list[float]) -> list[dict[str, Any]]:
