@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from lifelog.errors import UserError
 
 _TEXT_WIDTH = 4
+# What is looked at at once stays in a core's cache from one step to the next.
+CHECKED_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,14 @@ def checksums(raw: NDArray[np.uint8]) -> NDArray[np.uint64]:
     The upper half of each word is first folded into its lower half, reversibly: without that, the
     topmost bits of two words could flip and cancel out.
     """
+    n, size = raw.shape
+    part = max(1, CHECKED_BYTES // max(1, size))
+    if n <= part:
+        return _checksums(raw)
+    return np.concatenate([_checksums(raw[at : at + part]) for at in range(0, n, part)])
+
+
+def _checksums(raw: NDArray[np.uint8]) -> NDArray[np.uint64]:
     n, size = raw.shape
     words = size // 8
     weights = _weights(words + 8)

@@ -31,8 +31,10 @@ MOST_EXAMPLES = 100
 SETTLING_TASKS = 3
 # Calls that are told at once.
 MOST_ROWS = 10_000
-# Images that are checked at once where the engine is left out.
+# Images of a row where the engine is left out.
 CHECKED_AT_ONCE = 5_000
+_BINARIES = ("keys", "wrong_keys", "damaged_keys", "latency_ms")
+_COUNTS = tuple(own.name for own in CALL_SCHEMA if own.name not in _BINARIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,94 +79,96 @@ class Worker:
         self.call = 0
         self.tasks = 0
 
-    def infer(
+    def rows(
         self,
         raw: NDArray[np.uint8],
-        identity: NDArray[Any],
+        keys: NDArray[Any],
+        per_record: int,
         timestamps_ms: NDArray[np.int64] | None,
-    ) -> dict[str, Any]:
-        """One engine call and the check of its result.
+        infer: bool,
+    ) -> list[dict[str, Any]]:
+        """Infer images in calls of `images_per_call`, and check them; one row for each call.
 
-        `raw`: uint8 (n, image_bytes), n <= images_per_call. `identity`: KEY_DTYPE (n,), the images'
-        own keys. `timestamps_ms`: int64 (n,), scheduled send times, where latency is asked for.
+        `raw`: uint8 (n, image_bytes). `keys`: KEY_DTYPE (n / per_record,). `timestamps_ms`: int64 of
+        each record, scheduled send times, where latency is asked for. Without `infer` the rows are of
+        images that are only checked, and have the number 0, which no call has.
+
+        The calls come first, one after the other, and all else at once: behind an engine that has filled
+        the caches, each step of Python or NumPy costs several times as much.
         """
-        row, index, whole = self._check(raw, identity)
-        convert_started = time.perf_counter_ns()
-        images = self.buffer[: len(raw)]
-        if not self.engine.emulated:
-            self.encoding.decode_into(raw, images)
-        infer_started = time.perf_counter_ns()
-        predictions = self.engine.infer(images)
-        infer_ended = time.perf_counter_ns()
-        ended = time.time_ns()
-        self.call += 1
-        row["call"] = self.call
-        row["ended_ns"] = ended
-        row["convert_ns"] = infer_started - convert_started
-        row["infer_ns"] = infer_ended - infer_started
-        if predictions is not None:
-            self._judge(row, predictions, identity, index, whole)
-        if timestamps_ms is not None:
-            values, counts = np.unique(ended // 1_000_000 - timestamps_ms, return_counts=True)
-            row["latency_ms"] = np.stack([values, counts], 1).astype("<i4").tobytes()
-        return row
-
-    def check(self, raw: NDArray[np.uint8], identity: NDArray[Any]) -> dict[str, Any]:
-        """The row of images that are not inferred: which they are, and whether their pixels are whole.
-
-        It has the number 0, which no call has. `raw`, `identity`: as for `infer`, of any number.
-        """
-        return self._check(raw, identity)[0]
-
-    def _check(
-        self, raw: NDArray[np.uint8], identity: NDArray[Any]
-    ) -> tuple[dict[str, Any], NDArray[np.uint32], NDArray[np.bool_] | None]:
-        """The row, places in the dataset, and, where some images are damaged, which are not."""
+        identity = keys if per_record == 1 else expand_keys(keys, per_record, self.count)
+        size = self.work.images_per_call if infer else CHECKED_AT_ONCE
+        starts = range(0, len(raw), size)
         started = time.time_ns()
+        predictions, times = self._infer(raw, size) if infer else (None, None)
         index = identity["index"] % self.count
         damaged = checksums(raw) != self.checksums[index]
-        damages = int(np.count_nonzero(damaged))
-        row = {
-            "worker": self.name,
-            "call": 0,
-            "images": len(raw),
-            "correct": 0,
-            "wrong": 0,
-            "near_ties": 0,
-            "wrong_keys": b"",
-            "damaged": damages,
-            "damaged_keys": identity[damaged][:MOST_EXAMPLES].tobytes() if damages else b"",
-            "malformed": 0,
-            "malformed_note": "",
-            "started_ns": started,
-            "ended_ns": started,
-            "convert_ns": 0,
-            "infer_ns": 0,
-            "latency_ms": b"",
+        flags = {"damaged": damaged}
+        if predictions is not None:
+            differs = (predictions != self.offline[index]) & ~damaged
+            near = self.offline_margins[index] < NEAR_TIE_MARGIN if differs.any() else differs
+            flags["correct"] = (predictions == self.labels[index]) & ~damaged
+            flags["near_ties"], flags["wrong"] = differs & near, differs & ~near
+        counts = {
+            name: np.bincount(np.flatnonzero(flag) // size, minlength=len(starts)).tolist()
+            for name, flag in flags.items()
         }
-        return row, index, ~damaged if damages else None
+        rows = []
+        for number, at in enumerate(starts):
+            end = min(at + size, len(raw))
+            row = dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_BINARIES, b"")
+            row |= {name: own[number] for name, own in counts.items()}
+            row |= {
+                "worker": self.name,
+                "images": end - at,
+                "skip": at % per_record,
+                "keys": keys[at // per_record : -(-end // per_record)].tobytes(),
+                "record_images": per_record,
+                "malformed_note": "",
+                "started_ns": started,
+                "ended_ns": started,
+            }
+            if times is not None:
+                self.call += 1
+                row["call"] = self.call
+                row["started_ns"], row["ended_ns"], row["convert_ns"], row["infer_ns"] = times[
+                    number
+                ]
+            for name in ("wrong", "damaged"):
+                if row[name]:
+                    found = identity[at:end][flags[name][at:end]]
+                    row[f"{name}_keys"] = found[:MOST_EXAMPLES].tobytes()
+            if timestamps_ms is not None:
+                stamps = timestamps_ms[np.arange(at, end) // per_record]
+                values, times_seen = np.unique(
+                    row["ended_ns"] // 1_000_000 - stamps, return_counts=True
+                )
+                row["latency_ms"] = np.stack([values, times_seen], 1).astype("<i4").tobytes()
+            rows.append(row)
+        return rows
 
-    def _judge(
-        self,
-        row: dict[str, Any],
-        predictions: NDArray[np.int64],
-        identity: NDArray[Any],
-        index: NDArray[np.uint32],
-        whole: NDArray[np.bool_] | None,
-    ) -> None:
-        """Count what is right and wrong; `whole`, bool (n,), where some images are not."""
-        differs = predictions != self.offline[index]
-        right = predictions == self.labels[index]
-        if whole is not None:
-            differs &= whole
-            right &= whole
-        row["correct"] = int(np.count_nonzero(right))
-        if differs.any():
-            near = differs & (self.offline_margins[index] < NEAR_TIE_MARGIN)
-            wrong = differs & ~near
-            row["near_ties"] = int(np.count_nonzero(near))
-            row["wrong"] = int(np.count_nonzero(wrong))
-            row["wrong_keys"] = identity[wrong][:MOST_EXAMPLES].tobytes()
+    def _infer(
+        self, raw: NDArray[np.uint8], size: int
+    ) -> tuple[NDArray[np.int64] | None, list[tuple[int, int, int, int]]]:
+        """Classes, int64 (n,), and of each call its begin and end (epoch ns), and ns of conversion and engine."""
+        predictions = None if self.engine.emulated else np.empty(len(raw), np.int64)
+        times = []
+        for at in range(0, len(raw), size):
+            part = raw[at : at + size]
+            images = self.buffer[: len(part)]
+            started, convert_started = time.time_ns(), time.perf_counter_ns()
+            if not self.engine.emulated:
+                self.encoding.decode_into(part, images)
+            infer_started = time.perf_counter_ns()
+            found = self.engine.infer(images)
+            infer_ended = time.perf_counter_ns()
+            ended = time.time_ns()
+            times.append(
+                (started, ended, infer_started - convert_started, infer_ended - infer_started)
+            )
+            if predictions is not None:
+                predictions[at : at + size] = found
+        return predictions, times
 
     def settle(self) -> None:
         """To be called after each task: what the first ones have made stays as well.
@@ -239,8 +243,7 @@ def infer_batch(worker: Worker, batch: pa.RecordBatch, infer: bool = True) -> li
         end_byte = start_byte + (last - first) * int(sizes[first])
         raw = np.frombuffer(raw_bytes[start_byte:end_byte], np.uint8)
         start_byte = end_byte
-        rows += _calls(
-            worker,
+        rows += worker.rows(
             raw.reshape(-1, worker.image_bytes),
             identities[first:last],
             per_record,
@@ -248,32 +251,6 @@ def infer_batch(worker: Worker, batch: pa.RecordBatch, infer: bool = True) -> li
             infer,
         )
     return rows
-
-
-def _calls(
-    worker: Worker,
-    raw: NDArray[np.uint8],
-    keys: NDArray[Any],
-    per_record: int,
-    stamps: NDArray[np.int64] | None,
-    infer: bool,
-) -> Iterator[dict[str, Any]]:
-    identity = keys if per_record == 1 else expand_keys(keys, per_record, worker.count)
-    if stamps is not None and per_record > 1:
-        stamps = np.repeat(stamps, per_record)
-    size = worker.work.images_per_call if infer else CHECKED_AT_ONCE
-    for at in range(0, len(raw), size):
-        end = min(at + size, len(raw))
-        if infer:
-            row = worker.infer(
-                raw[at:end], identity[at:end], None if stamps is None else stamps[at:end]
-            )
-        else:
-            row = worker.check(raw[at:end], identity[at:end])
-        row["skip"] = at % per_record
-        row["keys"] = keys[at // per_record : -(-end // per_record)].tobytes()
-        row["record_images"] = per_record
-        yield row
 
 
 def _binary(column: pa.Array) -> tuple[NDArray[np.int64], memoryview]:
@@ -293,16 +270,18 @@ def _malformed_row(
     at = int(np.flatnonzero(~readable)[0])
     key = keys[at].as_py()
     now = time.time_ns()
-    row: dict[str, Any] = {field.name: 0 for field in CALL_SCHEMA}
-    row |= dict.fromkeys(("keys", "wrong_keys", "damaged_keys", "latency_ms"), b"")
-    return row | {
-        "worker": worker.name,
-        "malformed": bad,
-        "malformed_note": f"key {key.hex() if key else None}, value of {sizes[at]} bytes",
-        "started_ns": now,
-        "ended_ns": now,
-        "record_images": 1,
-    }
+    return (
+        dict.fromkeys(_COUNTS, 0)
+        | dict.fromkeys(_BINARIES, b"")
+        | {
+            "worker": worker.name,
+            "malformed": bad,
+            "malformed_note": f"key {key.hex() if key else None}, value of {sizes[at]} bytes",
+            "started_ns": now,
+            "ended_ns": now,
+            "record_images": 1,
+        }
+    )
 
 
 def calibrate(work: Work, seconds: float, batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
