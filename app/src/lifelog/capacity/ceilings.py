@@ -114,6 +114,7 @@ class System:
             work += each * (cost.image + cost.byte * load.image_bytes)
         work += each * (parts.convert_s(load) + parts.engine_s(load, size))
         work += load.sleep_call_s * calls / tasks + load.sleep_image_s * each
+        work += load.sleep_record_s * records
         return math.ceil(tasks / self.layout.slots - 1e-9) * work
 
     def least_interval(self, images: float) -> float:

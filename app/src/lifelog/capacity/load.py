@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifelog.consumer.batches import expected_images_per_s, most_records
-from lifelog.engines.emulated import emulated_image_us
 from lifelog.record import KEY_BYTES
 
 # A record of Kafka's format 2: its length, attributes, time and offset deltas, lengths of key and
@@ -40,9 +39,11 @@ class Load:
     trigger_s: float
     batch_cap_s: float
     target_rate: float | None = None
-    # Of the emulated engine, for a call and for an image: it sleeps, and needs no processor.
+    # Of the emulated engine, for a call and for an image, and of what is emulated for a record: it
+    # sleeps, and needs no processor.
     sleep_call_s: float = 0.0
     sleep_image_s: float = 0.0
+    sleep_record_s: float = 0.0
 
     @property
     def sleeps(self) -> bool:
@@ -113,7 +114,9 @@ def load_of(settings: Mapping[str, Any], image_bytes: int) -> Load:
         if isinstance(settings.get("target_rate"), (int, float))
         else None,
         sleep_call_s=settings["emulated_call_ms"] / 1e3 if emulated else 0.0,
-        sleep_image_s=emulated_image_us(settings) / 1e6 if emulated else 0.0,
+        # Runs of older versions had neither of the two.
+        sleep_image_s=settings.get("emulated_image_us", 0.0) / 1e6 if emulated else 0.0,
+        sleep_record_s=settings.get("emulated_record_us", 0.0) / 1e6 if emulated else 0.0,
     )
 
 

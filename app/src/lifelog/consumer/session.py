@@ -13,7 +13,6 @@ from typing import Any
 from lifelog.consumer.batches import arrow_batch_records
 from lifelog.consumer.calls import PACKED_COLUMNS
 from lifelog.consumer.worker import Work, calibrate, infer_batches
-from lifelog.engines.emulated import emulated_image_us
 
 CALIBRATION_S = 1.0
 # One poll a task instead of fifteen, and no 500 ms wait at the end of a partition.
@@ -71,7 +70,10 @@ def work_of(spec: dict[str, Any], bundles: Path) -> Work:
         engine=settings["engine"],
         images_per_call=settings["images_per_call"],
         emulated_call_ms=settings["emulated_call_ms"],
-        emulated_image_us=emulated_image_us(settings),
+        emulated_image_us=settings["emulated_image_us"],
+        emulated_record_us=settings["emulated_record_us"]
+        if settings["engine"] == "emulated"
+        else 0,
     )
 
 

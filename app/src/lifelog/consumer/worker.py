@@ -48,6 +48,7 @@ class Work:
     images_per_call: int
     emulated_call_ms: float
     emulated_image_us: float = 0.0
+    emulated_record_us: float = 0.0
 
 
 class Worker:
@@ -113,6 +114,8 @@ class Worker:
             name: np.bincount(np.flatnonzero(flag) // size, minlength=len(starts)).tolist()
             for name, flag in flags.items()
         }
+        if infer and self.work.emulated_record_us:
+            time.sleep(self.work.emulated_record_us * 1e-6 * len(keys))
         rows = []
         for number, at in enumerate(starts):
             end = min(at + size, len(raw))

@@ -11,15 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def emulated_image_us(settings: Mapping[str, Any]) -> float:
-    """Time in us that an image takes by a point's settings, its share of its record's among it.
-
-    Runs of older versions had neither of the two.
-    """
-    record = settings.get("emulated_record_us", 0.0) / settings["images_per_record"]
-    return float(settings.get("emulated_image_us", 0.0) + record)
-
-
 class EmulatedEngine:
     """Sleeps for a call and for each of its images, and predicts nothing."""
 
@@ -27,7 +18,7 @@ class EmulatedEngine:
     emulated = True
 
     def __init__(self, _model_file: Path, settings: Mapping[str, Any]) -> None:
-        """`settings`: `emulated_call_ms`, and what `emulated_image_us` makes of a point's settings."""
+        """`settings`: `emulated_call_ms` and `emulated_image_us`."""
         self._call_s = settings["emulated_call_ms"] / 1e3
         self._image_s = settings["emulated_image_us"] / 1e6
         self._overslept_s = 0.0

@@ -124,8 +124,8 @@ class Settings(Strict):
     emulated_record_us: float = Field(
         0.0,
         ge=0,
-        description="engine emulated: time that a record takes, whatever it holds; so fetching and "
-        "unpacking can be modelled as well",
+        description="engine emulated: time that a record takes beside the engine, whatever it holds: "
+        "so fetching and unpacking can be modelled as well",
     )
     time_dilation: float = Field(
         1.0,
@@ -253,9 +253,7 @@ def contradictions(s: Settings) -> list[tuple[str, str]]:
         )
     if s.mode in SIZED_MODES and s.images_per_producer is None:
         found.append(("images_per_producer", f"a {s.mode} point needs one: 1 or more"))
-    if s.engine == "emulated" and not (
-        s.emulated_call_ms or s.emulated_image_us or s.emulated_record_us
-    ):
+    if s.engine == "emulated" and not (s.emulated_call_ms or s.emulated_image_us):
         found.append(
             ("emulated_call_ms", "an emulated engine that takes no time is none: 0.01 or more")
         )

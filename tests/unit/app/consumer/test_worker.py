@@ -13,7 +13,6 @@ from lifelog.bundle import save_npz
 from lifelog.consumer.calls import CALL_SCHEMA
 from lifelog.consumer.worker import Work, Worker, infer_batch
 from lifelog.encodings import ENCODINGS, encoding
-from lifelog.engines.emulated import emulated_image_us
 from lifelog.models import make_network
 from lifelog.record import KEY_DTYPE, pack_key
 
@@ -174,6 +173,12 @@ def test_the_emulated_engine_takes_its_time_and_predicts_nothing(work, images) -
     assert not any(row["correct"] or row["wrong"] for row in rows)
 
 
-def test_a_record_costs_an_emulated_engine_the_less_the_more_it_holds() -> None:
-    costs = {"emulated_image_us": 30.0, "emulated_record_us": 200.0}
-    assert [emulated_image_us(costs | {"images_per_record": n}) for n in (1, 20)] == [230.0, 40.0]
+def test_an_emulated_record_takes_its_time_beside_the_engine(work, images) -> None:
+    slow = dataclasses.replace(
+        work, engine="emulated", emulated_call_ms=1.0, emulated_record_us=20_000.0
+    )
+    for per_record, least_s in ((1, 0.4), (4, 0.1)):
+        started = time.perf_counter()
+        rows = infer_batch(Worker(slow), records(images, "uint8", per_record, 20 // per_record))
+        assert time.perf_counter() - started >= least_s
+        assert all(row["infer_ns"] < 0.9e8 for row in rows)
