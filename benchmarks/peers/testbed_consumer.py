@@ -57,6 +57,8 @@ def spec_of(task: Task) -> dict[str, Any]:
             "engine": task.engine,
             "images_per_call": task.images_per_call,
             "emulated_call_ms": task.emulated_call_ms,
+            "emulated_image_us": 0.0,
+            "emulated_record_us": 0.0,
             "trigger_ms": task.trigger_ms,
             "batch_cap_s": task.batch_cap_s,
             "warmup_s": WARMUP_S,
