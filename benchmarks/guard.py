@@ -27,8 +27,8 @@ from lifelog.stats.runs import ratio_interval
 PROJECT = Path(__file__).resolve().parent.parent
 SOURCES = "app/src"
 # More processor time than this, for all that the interval says, is a regression.
-END_TIMEOUT_S = 10.0
 SLOWER = 0.03
+END_TIMEOUT_S = 10.0
 
 
 class Timed:

@@ -33,7 +33,7 @@ from comparison.summary import missing, rotated, summarise, table
 from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
 from lifelog.report.drawing import standalone
-from lifelog.report.marked import write_page
+from lifelog.report.marked import check_marks, write_page
 
 ATTEMPTS = 2
 LEAST_IMAGES = 10_000
@@ -173,6 +173,7 @@ def run(args: argparse.Namespace, work: Path) -> int:
     """Fill the topic, run the rounds, write what was asked for; returns 1 where a peer is missing."""
     # Before minutes of installing.
     ready(args.servers)
+    check_marks(args.page, args.mark)
     setup_errors: dict[str, str] = {}
     jar, used = "", {}
     for name in args.peers:
@@ -202,6 +203,8 @@ def run(args: argparse.Namespace, work: Path) -> int:
     choices = {
         "partitions": args.partitions, "images": args.images, "cores": args.cores,
         "images_per_record": args.images_per_record,
+        # Twice the testbed's default: it expects that producers need half of the cores, and here are none.
+        "batch_cap_s": 6.0,
         "images_per_call": args.images_per_call, "trigger_ms": args.trigger,
         "images_per_trigger": args.images_per_trigger, "paced_s": args.paced, "flink_jar": jar,
     }  # fmt: skip

@@ -28,7 +28,7 @@ from comparison.setup import ready
 from lifelog.node.topics import create_topic, delete_topic
 from lifelog.producer.clients import make_client
 from lifelog.producer.run import Load, Source, collect_seldom, send_load
-from lifelog.report.marked import write_page
+from lifelog.report.marked import check_marks, write_page
 
 TOPIC = "lifelog-benchmark-producers"
 PARTITIONS = 4
@@ -171,10 +171,12 @@ def table(rounds: list[dict[str, Sent]], client: str, images: int) -> str:
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
     ready(args.servers)
+    mark = f"producers-{args.client}-{args.images}"
+    check_marks(args.page, mark)
     text = table(measure(args), args.client, args.images)
     print(text)
     if args.page:
-        write_page(args.page, f"producers-{args.client}-{args.images}", text)
+        write_page(args.page, mark, text)
     return 0
 
 

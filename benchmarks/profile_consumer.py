@@ -21,7 +21,7 @@ from comparison.measure import START_TIMEOUT_S, Bench, Run
 from comparison.registry import OURS, PEERS
 from comparison.setup import filled_bench, ready
 from lifelog.jsonfiles import write_json
-from lifelog.report.marked import write_page
+from lifelog.report.marked import check_marks, write_page
 from profiling.stacks import JVM_PARTS, PYTHON_PARTS, Part, parse, shares
 from profiling.window import Profile, batches, profile
 
@@ -81,6 +81,7 @@ def table(found: Profile, parts: list[dict[str, Any]], partitions: int, call: in
 def run(args: argparse.Namespace, work: Path) -> int:
     """Measure, print, and write what was asked for."""
     ready(args.servers)
+    check_marks(args.page, MARKERS[args.reader])
     # Fetched before the consumer starts.
     async_profiler(), python_of("profile")
     choices = {

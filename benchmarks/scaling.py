@@ -26,7 +26,7 @@ from comparison.registry import PEERS
 from comparison.setup import filled_bench, ready
 from lifelog.consumer.batches import EXPECTED_SHARE
 from lifelog.jsonfiles import write_json
-from lifelog.report.marked import write_page
+from lifelog.report.marked import check_marks, write_page
 from profiling.window import Roles, batches, roles_of
 
 READERS = {"connector": PEERS["ours"], "direct": PEERS["ours-direct"]}
@@ -202,6 +202,7 @@ def batches_table(found: list[Batch]) -> str:
 def run(args: argparse.Namespace, work: Path) -> int:
     """Measure, print, and write what was asked for."""
     ready(args.servers)
+    check_marks(args.page, f"scaling-{args.what}")
     if args.what == "slots":
         reader = args.reader or "direct"
         rows: list[Any] = slots(args.servers, work, reader, args.call_ms, args.batch)

@@ -33,7 +33,7 @@ from comparison.setup import filled_bench, ready
 from lifelog.jsonfiles import write_json
 from lifelog.node.topics import admin, create_topic, delete_topic
 from lifelog.report.drawing import INK, Drawing, draw, grid, legend, line, standalone
-from lifelog.report.marked import write_page
+from lifelog.report.marked import check_marks, write_page
 from lifelog.verification.accounting import Account, Ledger, Sent
 from lifelog.verification.callsfile import Calls, read_calls
 from profiling.window import Roles, roles_of
@@ -44,6 +44,8 @@ DELETE_EVERY_S = 30.0
 DRAIN_TIMEOUT_S = 600.0
 # Heaps grow to their size, and code is compiled, in the first third.
 SETTLED = 1 / 3
+PARTS = 10
+LEAST_MINUTES = 5.0
 TITLES = {
     "executor": "an executor's JVM",
     "worker": "a Python worker",
@@ -76,7 +78,7 @@ class Memory:
         hours, mb = at[settled], np.array(self.pss_mb[role])[settled]
         parts = [
             (h.mean(), m.mean())
-            for h, m in zip(np.array_split(hours, 10), np.array_split(mb, 10), strict=True)
+            for h, m in zip(*(np.array_split(own, PARTS) for own in (hours, mb)), strict=True)
         ]
         x, y = np.array(parts).T
         (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
@@ -224,16 +226,17 @@ def figure(memory: Memory) -> Drawing:
 def run(args: argparse.Namespace, work: Path) -> int:
     """Measure, print, and write what was asked for; 1 where an image was lost, repeated or wrong."""
     ready(args.servers)
+    check_marks(args.page, f"soak-{args.reader}")
     choices: dict[str, Any] = {
         "partitions": 4, "images": 4, "cores": 2, "images_per_call": 100, "trigger_ms": 1000,
         "images_per_trigger": 0, "paced_s": 0.0, "flink_jar": "",
     }  # fmt: skip
     with filled_bench(args.servers, work, 600.0, say, **choices) as (bench, _):
         memory, calls, account = soak(bench, args.reader, args.rate, 60 * args.minutes)
-    text = table(memory, calls, account, args.rate)
-    print(text)
     if args.json:
         write_json(args.json, {"format": 1, "rate": args.rate, **asdict(memory)})
+    text = table(memory, calls, account, args.rate)
+    print(text)
     if args.figure:
         args.figure.write_text(standalone(figure(memory)), encoding="utf-8")
     if args.page:
@@ -241,7 +244,8 @@ def run(args: argparse.Namespace, work: Path) -> int:
         if args.figure:
             shown = f"\n\n![memory over time]({os.path.relpath(args.figure, args.page.parent)})"
         write_page(args.page, f"soak-{args.reader}", text + shown)
-    return int(bool(account.lost or account.duplicated or calls.wrong))
+    bad = account.lost or account.duplicated or account.never_sent or calls.faults
+    return int(bool(bad or calls.wrong or calls.damaged or calls.malformed))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -255,8 +259,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--figure", type=Path, help="file for the figure, .svg")
     parser.add_argument("--page", type=Path, help="Markdown page whose markers get the table")
     args = parser.parse_args(argv)
-    if args.rate <= 0 or args.minutes < 2:
-        parser.error("--rate must be above 0, and --minutes 2 or more")
+    if args.rate <= 0 or args.minutes < LEAST_MINUTES:
+        parser.error(f"--rate must be above 0, and --minutes {LEAST_MINUTES:g} or more")
     return carry_out("soak", "its processes and topics", lambda work: run(args, work))
 
 

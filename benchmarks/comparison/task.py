@@ -36,8 +36,7 @@ class Task:
     # Of the testbed's own consumer, over its defaults.
     engine: str = "chainer"
     emulated_call_ms: float = 5.0
-    # Twice its default of 3: it expects that producers need half of the cores, and here are none.
-    batch_cap_s: float = 6.0
+    batch_cap_s: float = 3.0
     cores_per_worker: int = 1
     reader: str = "connector"
     # Whether it leaves a row for each image.

@@ -128,7 +128,7 @@ def driver(directory: Path) -> Callable[[], object]:
     }
     row |= {field.name: b"" for field in schema if field.type == pa.binary()}
     keys = b"".join(pack_key(1, at, at) for at in range(IMAGES_PER_CALL))
-    row |= {"worker": "127.0.0.1:1", "images": IMAGES_PER_CALL, "keys": keys}
+    row |= {"worker": "127.0.0.1:1", "call": 1, "images": IMAGES_PER_CALL, "keys": keys}
     rows = [row] * (IMAGES // IMAGES_PER_CALL)
     if hasattr(calls(), "pack"):
         table = pa.Table.from_batches([calls().pack(rows)])

@@ -116,6 +116,30 @@ def test_the_secret_is_private_and_in_no_argument_list(quick: Testbed) -> None:
 
 
 @pytest.mark.ci
+@pytest.mark.parametrize("reader", ["connector", "direct"])
+def test_what_saturated_producers_pile_up_is_checked_and_not_inferred(
+    testbed: Testbed, reader: str
+) -> None:
+    # This client sends several times what two workers carry.
+    settings = f"reader={reader},client=confluent-kafka,images_per_record=20,duration_s=10"
+    done = testbed.experiment("quick", "-e", "only=saturation", "-e", f"set={settings}")
+    assert done.returncode == 0, done.stdout[-5000:]
+    (run,) = [
+        run for run in testbed.runs("quick").values()
+        if run["valid"] and run["settings"]["reader"] == reader and run["settings"]["duration_s"] == 10
+    ]  # fmt: skip
+    assert run["backlog"] > 0
+    assert run["produced"] == run["processed"] + run["backlog"]
+    assert (run["lost"], run["duplicated"], run["damaged"]) == (0, 0, 0)
+    consumer = testbed.results / "quick" / run["run"] / "consumer"
+    lags = [
+        json.loads(line)["lag_records"]
+        for line in (consumer / "lag.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert lags[-1] == 0
+
+
+@pytest.mark.ci
 def test_settings_given_with_set_are_the_ones_that_run(testbed: Testbed) -> None:
     settings = (
         "workers=1,partitions=6,images_per_record=20,replication=2,encoding=float32,reader=direct,"

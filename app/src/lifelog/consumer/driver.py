@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from lifelog.record import WARMUP_PRODUCER
 
 RATE_OVER_S = 5.0
 STATUS_EVERY_S = 0.5
+# Longest time between the end of a query and its last progress event.
+EVENTS_S = 5.0
 # A load without a set end is over when no image has come for so long.
 IDLE_S = 15.0
 
@@ -211,8 +214,8 @@ class Consumer:
         if results.ended_before is not None:
             self.report["backlog_from_batch"] = results.ended_before
             record_bytes = images_per_record * spec["dataset"]["image_bytes"]
-            query = query_of(backlog_records(record_bytes, partitions), infer=False)
-            self._check_backlog(query, results, lag)
+            most = backlog_records(record_bytes, partitions)
+            self._check_backlog(lambda: query_of(most, infer=False), results, lag)
         self.report["drained"] = True
         self.stage("drain")
         session.streams.removeListener(listener)
@@ -262,22 +265,31 @@ class Consumer:
                     next_lag = 0.0
                     behind = lag.lag_records()
                     if settings["mode"] == "saturation":
-                        results.load_end_ns = self.report["end_ns"]
+                        results.load_end_ns = self.report.get("end_ns")
                 phase = "draining"
                 if behind <= 0 or results.ended_before is not None:
                     return
                 self._check_drain(behind)
             self._tell(phase, results, behind)
+            time.sleep(STATUS_EVERY_S)
 
-    def _check_backlog(self, query: Any, results: Results, lag: LagMeter) -> None:
-        """Wait for the query that checks what saturated producers have piled up."""
-        while query.isActive:
-            behind = self._lag(results, lag)
+    def _check_backlog(self, start: Callable[[], Any], results: Results, lag: LagMeter) -> None:
+        """Check what saturated producers have piled up, by queries that `start` starts, until nothing is left.
+
+        A query ends with what was in the topic when it began, and replicas may still be catching up.
+        """
+        behind = self._lag(results, lag)
+        while behind > 0:
+            query = start()
+            while not query.awaitTermination(STATUS_EVERY_S):
+                self._check_drain(behind)
+                behind = self._lag(results, lag)
+                self._tell("checking the backlog", results, behind)
+            # Its last progress event comes after its end.
+            waited_until = time.monotonic() + EVENTS_S
+            while (behind := self._lag(results, lag)) > 0 and time.monotonic() < waited_until:
+                time.sleep(STATUS_EVERY_S)
             self._check_drain(behind)
-            self._tell("checking the backlog", results, behind)
-        if fault := query.exception():
-            raise RuntimeError(f"the streaming query ended: {fault}")
-        self._lag(results, lag)
 
     def _lag(self, results: Results, lag: LagMeter) -> int:
         """Records that no finished micro-batch holds; written down."""
@@ -299,14 +311,13 @@ class Consumer:
             )
 
     def _tell(self, phase: str, results: Results, behind: int) -> None:
-        """Say how far the run is, and wait a little."""
+        """Say how far the run is."""
         self.job.report(
             phase=phase,
             images=results.images,
             images_per_s=round(results.rate()),
             lag_images=behind * self.spec["settings"]["images_per_record"],
         )
-        time.sleep(STATUS_EVERY_S)
 
     def _is_measured(self, end_ns: int | None, images: int) -> bool:
         """Whether the time is over, or all images have come (or no more do) where none is set."""

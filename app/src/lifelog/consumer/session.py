@@ -27,7 +27,8 @@ SOURCE_OPTIONS = {
 MOST_FETCH_BYTES, LEAST_FETCH_BYTES = 16 << 20, 256 << 10
 FETCH_SHARE = 1 / 8
 # Runs that share an application each have a topic, and consumers of their own: those of the last run
-# would be kept for five minutes. One that is in use is asked for in every micro-batch.
+# would be kept for five minutes and fill the heap. One that is let go too early, between two
+# micro-batches of a long trigger or before a late start, connects again.
 _UNUSED, _LOOK = "20s", "5s"
 CONSUMER_CACHE = {
     "spark.kafka.consumer.cache.timeout": _UNUSED,

@@ -119,7 +119,8 @@ class Worker:
         rows = []
         for number, at in enumerate(starts):
             end = min(at + size, len(raw))
-            row = dict.fromkeys(_COUNTS, 0) | dict.fromkeys(_BINARIES, b"")
+            row: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
+            row |= dict.fromkeys(_BINARIES, b"")
             row |= {name: own[number] for name, own in counts.items()}
             row |= {
                 "worker": self.name,
@@ -143,10 +144,10 @@ class Worker:
                     row[f"{name}_keys"] = found[:MOST_EXAMPLES].tobytes()
             if timestamps_ms is not None:
                 stamps = timestamps_ms[np.arange(at, end) // per_record]
-                values, times_seen = np.unique(
+                late_ms, images = np.unique(
                     row["ended_ns"] // 1_000_000 - stamps, return_counts=True
                 )
-                row["latency_ms"] = np.stack([values, times_seen], 1).astype("<i4").tobytes()
+                row["latency_ms"] = np.stack([late_ms, images], 1).astype("<i4").tobytes()
             rows.append(row)
         return rows
 
@@ -170,6 +171,8 @@ class Worker:
                 (started, ended, infer_started - convert_started, infer_ended - infer_started)
             )
             if predictions is not None:
+                # Only an emulated engine predicts nothing.
+                assert found is not None
                 predictions[at : at + size] = found
         return predictions, times
 

@@ -46,7 +46,7 @@ def headline(run: Run) -> str:
 
 
 def _followed(run: Run) -> int:
-    """Images that were processed, and those that were left when the load ended."""
+    """Images that were processed, and those that were only checked."""
     return int(run["processed"] + (run.get("backlog") or 0))
 
 
@@ -64,7 +64,8 @@ def checked(run: Run) -> str:
         return f"{fate}. The engine was emulated: it predicted nothing."
     if run["wrong"]:
         return f"{fate}. {run['wrong']:,} predictions were wrong."
-    return f"{fate}, and each was predicted as the same network does offline."
+    those = "each was" if not run.get("backlog") else f"{run['processed']:,} of them were"
+    return f"{fate}, and {those} predicted as the same network does offline."
 
 
 def rate_of(summary: dict[str, Any]) -> tuple[float, str]:
@@ -98,7 +99,9 @@ def cards(chosen: Sequence[Run], main: Run | None, valid_points: int) -> list[tu
         if None not in faults:
             found.append(
                 ("lost, repeated, wrong", " · ".join(f"{count:,}" for count in faults),
-                 f"of {_followed(main):,} images, checked one by one")
+                 f"of {main['processed']:,} images that were inferred, and "
+                 f"{main['backlog']:,} that were only checked, one by one" if main.get("backlog") else
+                 f"of {main['processed']:,} images, checked one by one")
             )  # fmt: skip
     points = len({run["point"] for run in chosen})
     words = "points, judged by the newest run of each repetition"

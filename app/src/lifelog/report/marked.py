@@ -21,6 +21,15 @@ def fill(page: str, name: str, text: str) -> str:
     return f"{before}{first}\n{text.strip()}\n{last}{after}"
 
 
+def check_marks(page: Path | None, name: str) -> None:
+    """UserError where `write_page` could not fill these marks; to be known before a long measurement."""
+    if page is not None:
+        try:
+            fill(page.read_text("utf-8"), name, "")
+        except OSError as error:
+            raise UserError(f"{page} cannot be read: {error.strerror}") from None
+
+
 def write_page(page: Path, name: str, text: str) -> None:
     """Fill the page's file, whole or not at all; UserError as `fill`, or where it cannot be read."""
     try:

@@ -58,7 +58,7 @@ class Calls:
 
     @property
     def backlog(self) -> int:
-        """Images that were in the topic when the load ended, checked and not inferred."""
+        """Images that were checked and not inferred."""
         return sum(self.backlog_by_batch.values())
 
     def example(self, kind: str, text: str) -> None:

@@ -104,15 +104,21 @@ def v4_conservation(e: Evidence) -> Iterator[str]:
             yield f"V4: {imbalance}"
     if e.calls is None or e.data.batches is None:
         return
-    said = {line.batch: line.images + line.backlog_images for line in e.data.batches}
-    found = e.calls.images_by_batch + e.calls.backlog_by_batch
-    for batch in sorted({*said, *found}):
-        if said.get(batch, 0) != found[batch]:
-            yield (
-                f"V4: micro-batch {batch} has {said.get(batch, 0)} images in batches.jsonl and "
-                f"{found[batch]} in calls.arrow"
-            )
-            return
+    for what, said, found in (
+        ("images", {own.batch: own.images for own in e.data.batches}, e.calls.images_by_batch),
+        (
+            "images that were only checked",
+            {own.batch: own.backlog_images for own in e.data.batches},
+            e.calls.backlog_by_batch,
+        ),
+    ):
+        for batch in sorted({*said, *found}):
+            if said.get(batch, 0) != found.get(batch, 0):
+                yield (
+                    f"V4: micro-batch {batch} has {said.get(batch, 0)} {what} in batches.jsonl and "
+                    f"{found.get(batch, 0)} in calls.arrow"
+                )
+                return
     yield from _backlog(e)
     if not e.calls.images:
         yield "V4: no image was processed"
@@ -121,24 +127,31 @@ def v4_conservation(e: Evidence) -> Iterator[str]:
 def _backlog(e: Evidence) -> Iterator[str]:
     """Images are checked and not inferred only where saturated producers have ended."""
     assert e.calls is not None
-    first = e.data.consumer.backlog_from_batch
-    checked = [batch for batch, images in e.calls.backlog_by_batch.items() if images]
-    if not checked:
+    assert e.data.batches is not None
+    first, mode = e.data.consumer.backlog_from_batch, e.data.spec.settings["mode"]
+    checked = {batch for batch, images in e.calls.backlog_by_batch.items() if images}
+    if mode != "saturation" or first is None:
+        if checked or first is not None:
+            yield f"V4: {e.calls.backlog} images were not inferred, and this load leaves none"
         return
-    if e.data.spec.settings["mode"] != "saturation" or first is None:
-        yield f"V4: {e.calls.backlog} images were not inferred, and this load leaves none"
-        return
-    early = [batch for batch in checked if batch < first]
-    late = [batch for batch, images in e.calls.images_by_batch.items() if images and batch >= first]
     ended_ns = e.data.consumer.end_ns or 0
-    inside = [
-        line.batch for line in e.data.batches or []
-        if line.backlog_images and line.completed_ns <= ended_ns
-    ]  # fmt: skip
+    lines = {line.batch: line for line in e.data.batches}
+    inferred = {batch for batch, images in e.calls.images_by_batch.items() if images}
+    last = lines.get(first - 1)
     for batches, what in (
-        (early, "holds images that were not inferred, before the backlog"),
-        (late, "holds images that were inferred, in the backlog"),
-        (inside, "holds images that were not inferred, before the end of the load"),
+        (
+            {n for n in checked if n < first},
+            "holds images that were not inferred, before the backlog",
+        ),
+        ({n for n in inferred if n >= first}, "holds images that were inferred, in the backlog"),
+        (
+            {n for n in checked if n in lines and lines[n].started_ns <= ended_ns},
+            "holds images that were not inferred, before the end of the load",
+        ),
+        (
+            {first} if last is None or last.completed_ns <= ended_ns else set(),
+            "begins the backlog, and none was inferred to the end of the load before it",
+        ),
     ):
         if batches:
             yield f"V4: micro-batch {min(batches)} {what}"

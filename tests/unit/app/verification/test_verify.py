@@ -14,6 +14,7 @@ from synthetic_run import START_NS, SyntheticRun, image_keys, warmup_keys
 
 from lifelog.errors import UserError
 from lifelog.jsonfiles import write_json
+from lifelog.report.headline import checked
 from lifelog.verification.verify import verify
 
 Change = Callable[[SyntheticRun], None]
@@ -335,8 +336,11 @@ def _leave(run: SyntheticRun, batches: int = 2) -> SyntheticRun:
     first = run.batches - batches + 1
     run.consumer |= {"backlog_from_batch": first, "end_ns": run.consumer["end_ns"]}
     for line in run.lines[first:]:
-        line["completed_ns"] = run.consumer["end_ns"] + (line["batch"] - first + 1) * 10**8
+        line["completed_ns"] = run.consumer["end_ns"] + (line["batch"] - first + 2) * 10**8
+        line["started_ns"] = line["completed_ns"] - 10**8 + 1
         line |= {"backlog_images": line["images"], "images": 0}
+    # The last one that is inferred completes after the end of the load.
+    run.lines[first - 1]["completed_ns"] = run.consumer["end_ns"] + 10**7
     for row in run.rows:
         if row["batch"] >= first:
             row |= {"call": 0, "correct": 0, "convert_ns": 0, "infer_ns": 0}
@@ -354,6 +358,10 @@ def test_what_is_left_of_a_saturated_load_is_checked_and_not_inferred(tmp_path: 
     assert judged["accuracy"] == pytest.approx(0.95)
     assert judged["call_breakdown_us_per_image"] == whole["call_breakdown_us_per_image"]
     assert len(judged["series"]["images"]) == 10
+    assert checked(judged) == (
+        "All 4,800 images arrived exactly once and undamaged, and 4,000 of them were predicted as the "
+        "same network does offline."
+    )
     assert judged["throughput_images_per_s"] == pytest.approx(400, rel=0.05)
 
 
@@ -380,12 +388,29 @@ def _not_inferred_early(run: SyntheticRun) -> None:
 
 def _not_inferred_in_time(run: SyntheticRun) -> None:
     _leave(run)
-    run.lines[11]["completed_ns"] = run.consumer["end_ns"] - 1
+    run.lines[11]["started_ns"] = run.consumer["end_ns"] - 1
+
+
+def _inferred_too_short(run: SyntheticRun) -> None:
+    _leave(run)
+    run.lines[10]["completed_ns"] = run.consumer["end_ns"] - 1
+
+
+def _half_of_a_micro_batch_not_inferred(run: SyntheticRun) -> None:
+    for row in run.rows:
+        if row["batch"] == 7:
+            row["call"] = 0
+
+
+def _no_backlog_in_this_mode(run: SyntheticRun) -> None:
+    run.consumer["backlog_from_batch"] = 11
+    run.spec["settings"]["mode"] = "drain"
 
 
 def _inferred_late(run: SyntheticRun) -> None:
     _leave(run)
     run.rows[-1]["call"] = 1000
+    run.lines[-1] |= {"images": 100, "backlog_images": 300}
 
 
 def _backlog_without_a_word(run: SyntheticRun) -> None:
@@ -401,6 +426,9 @@ def _backlog_without_a_word(run: SyntheticRun) -> None:
         (_backlog_is_damaged, "V4: 1 images damaged"),
         (_not_inferred_early, "V4: micro-batch 11 holds images that were not inferred, before the backlog"),
         (_not_inferred_in_time, "V4: micro-batch 11 holds images that were not inferred, before the end"),
+        (_inferred_too_short, "V4: micro-batch 11 begins the backlog, and none was inferred to the end"),
+        (_half_of_a_micro_batch_not_inferred, "V4: micro-batch 7 has 400 images in batches.jsonl and 0 in"),
+        (_no_backlog_in_this_mode, "V4: 0 images were not inferred, and this load leaves none"),
         (_inferred_late, "V4: micro-batch 12 holds images that were inferred, in the backlog"),
         (_backlog_without_a_word, "V4: 800 images were not inferred, and this load leaves none"),
     ],

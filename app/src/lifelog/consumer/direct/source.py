@@ -91,11 +91,11 @@ class DirectReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self._consumer: Any = None
         self._latest: Offsets | None = None
         # Where a query ends that reads what there is and no more.
-        self._last: Offsets | None = None
+        self._available: Offsets | None = None
 
     def prepareForTriggerAvailableNow(self) -> None:
         """What comes from now on is not read."""
-        self._last = self._asked("end_offsets")
+        self._available = self._asked("end_offsets")
 
     def initialOffset(self) -> Offsets:
         """The earliest offsets."""
@@ -106,7 +106,7 @@ class DirectReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
         RuntimeError where a partition ends before what was read of it: nothing would show it later.
         """
-        self._latest = end = self._last or self._asked("end_offsets")
+        self._latest = end = self._available or self._asked("end_offsets")
         topic = self.plan.topic
         for number, last in end[topic].items():
             if last < start[topic][number]:
