@@ -115,7 +115,9 @@ class Results:
         self.images += counted
         self.warmup_images += warmup
         now = time.monotonic()
-        self.recent = [*(r for r in self.recent if now - r[0] < 4 * RATE_OVER_S), (now, counted)]
+        if not backlog:
+            recent = [own for own in self.recent if now - own[0] < 4 * RATE_OVER_S]
+            self.recent = [*recent, (now, counted)]
 
     def rate(self) -> float:
         """Images/s over the last few micro-batches, for the progress line only."""
