@@ -38,6 +38,24 @@ class Answers:
         return self._offline[first : first + len(images)]
 
 
+class Behind(Answers):
+    """One that fills the caches as a network of 784-1000-1000 does; `spent_s` is its own processor time."""
+
+    def __init__(self, offline: Any) -> None:
+        super().__init__(offline)
+        random = np.random.default_rng(0)
+        self._first = random.random((PIXELS, 1000), np.float32)
+        self._second = random.random((1000, 1000), np.float32)
+        self.spent_s = 0.0
+
+    def infer(self, images: Any) -> Any:
+        """The next predictions, int64 (n,)."""
+        started = time.process_time()
+        np.maximum(images @ self._first, 0) @ self._second
+        self.spent_s += time.process_time() - started
+        return super().infer(images)
+
+
 def made_up() -> Any:
     """The images of the stream, uint8 (n, 28, 28, 1)."""
     return np.random.default_rng(0).integers(0, 256, (STREAM, 28, 28, 1), np.uint8)
@@ -51,7 +69,9 @@ def calls() -> Any:
         return importlib.import_module("lifelog.consumer.worker")
 
 
-def consumer(images_per_record: int, directory: Path) -> Callable[[], object]:
+def consumer(
+    images_per_record: int, directory: Path, kind: type[Answers] = Answers
+) -> Callable[[], object]:
     """An Arrow batch of records becomes rows of calls, checked and judged."""
     import pyarrow as pa
 
@@ -75,7 +95,7 @@ def consumer(images_per_record: int, directory: Path) -> Callable[[], object]:
     save_npz(directory / "m.npz", about, {"predictions": offline, "margins": margins})
     files = str(directory / "d.npz"), str(directory / "m.npz")
     worker = Worker(Work(*files, "uint8", "emulated", IMAGES_PER_CALL, 1.0))
-    worker.engine = Answers(offline)
+    worker.engine = engine = kind(offline)
     raw = np.tile(images.reshape(STREAM, PIXELS), (IMAGES // STREAM, 1))
     first = range(0, IMAGES, images_per_record)
     values = [raw[at : at + images_per_record].tobytes() for at in first]
@@ -86,7 +106,8 @@ def consumer(images_per_record: int, directory: Path) -> Callable[[], object]:
     def do() -> object:
         rows = infer_batch(worker, batch)
         assert not any(row["wrong"] or row["damaged"] for row in rows)
-        return pa.RecordBatch.from_pylist(rows, schema=schema)
+        pa.RecordBatch.from_pylist(rows, schema=schema)
+        return engine
 
     return do
 
@@ -152,6 +173,7 @@ def driver(directory: Path) -> Callable[[], object]:
 CASES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "consumer, 1 image a record": lambda directory: consumer(1, directory),
     "consumer, 20 images a record": lambda directory: consumer(20, directory),
+    "consumer, behind a network": lambda directory: consumer(1, directory, Behind),
     "producer, 1 image a record": producer,
     "driver, micro-batches": driver,
 }
@@ -164,8 +186,12 @@ def main(case: str) -> None:
         print("ready", flush=True)
         for _ in sys.stdin:
             started = time.process_time()
-            do()
-            print(time.process_time() - started, flush=True)
+            engine = do()
+            used_s = time.process_time() - started
+            if isinstance(engine, Behind):
+                used_s -= engine.spent_s
+                engine.spent_s = 0.0
+            print(used_s, flush=True)
 
 
 if __name__ == "__main__":
