@@ -134,7 +134,7 @@ for engine in ("chainer", "onnxruntime", "mylab.plain:PlainEngine"):
     raw = np.load(dataset)["images"].reshape(200, -1)
     keys = np.zeros(200, KEY_DTYPE)
     keys["index"] = np.arange(200)
-    row = worker.infer(raw, keys, None)
+    (row,) = worker.rows(raw, keys, 1, None, infer=True)
     print(worker.engine.name, row["correct"], row["wrong"], row["damaged"])
 """
     files = [built / "bundles" / bundle[key] for key in ("dataset_file", "model_file")]
