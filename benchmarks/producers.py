@@ -159,10 +159,12 @@ def table(rounds: list[dict[str, Sent]], client: str, images: int) -> str:
     for kind, name in names.items():
         rate = statistics.median(own[kind].images_per_s for own in rounds)
         share = statistics.median(own[kind].images_per_s / own[BARE].images_per_s for own in rounds)
-        cpu = "-"
-        pairs = [(own[kind].cpu_s, own[BARE].cpu_s) for own in rounds]
-        if all(one and other for one, other in pairs):
-            cpu = f"{statistics.median(one / other for one, other in pairs):.2f}"  # type: ignore[operator]
+        ratios = [
+            used / least
+            for own in rounds
+            if (used := own[kind].cpu_s) and (least := own[BARE].cpu_s)
+        ]
+        cpu = f"{statistics.median(ratios):.2f}" if ratios else "-"
         lines.append(f"| {name} | {rate:,.0f} | {share:.2f} | {cpu} |")
     head = f"{images} a record, medians of {len(rounds)} rounds, {time.strftime('%Y-%m-%d')}."
     return "\n\n".join([head, "\n".join(lines)])

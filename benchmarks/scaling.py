@@ -22,14 +22,13 @@ import psutil
 
 from comparison.command import carry_out, say
 from comparison.measure import START_TIMEOUT_S, Bench, Run
-from comparison.registry import PEERS
+from comparison.registry import READERS
 from comparison.setup import filled_bench, ready
 from lifelog.consumer.batches import EXPECTED_SHARE
 from lifelog.jsonfiles import write_json
 from lifelog.report.marked import check_marks, write_page
 from profiling.window import Roles, batches, roles_of
 
-READERS = {"connector": PEERS["ours"], "direct": PEERS["ours-direct"]}
 IMAGES_PER_CALL = 100
 # Of the machine, whatever the number of slots.
 CORES = 2

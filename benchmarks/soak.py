@@ -27,8 +27,15 @@ from matplotlib.figure import Figure
 
 from comparison import brokers
 from comparison.command import carry_out, say
-from comparison.measure import LEAST_SCHEDULE_SHARE, PATHS, START_TIMEOUT_S, Bench, Run
-from comparison.registry import PEERS
+from comparison.measure import (
+    POLL_S,
+    START_TIMEOUT_S,
+    Bench,
+    Run,
+    paced_producer,
+    wait_for_producer,
+)
+from comparison.registry import READERS
 from comparison.setup import filled_bench, ready
 from lifelog.jsonfiles import write_json
 from lifelog.node.topics import admin, create_topic, delete_topic
@@ -38,7 +45,6 @@ from lifelog.verification.accounting import Account, Ledger, Sent
 from lifelog.verification.callsfile import Calls, read_calls
 from profiling.window import Roles, roles_of
 
-READERS = {"connector": PEERS["ours"], "direct": PEERS["ours-direct"]}
 SAMPLE_EVERY_S = 10.0
 DELETE_EVERY_S = 30.0
 DRAIN_TIMEOUT_S = 600.0
@@ -107,16 +113,13 @@ def soak(bench: Bench, reader: str, rate: float, seconds: float) -> tuple[Memory
         with Run(READERS[reader], task) as run:
             run.wait((directory / "ready").exists, "warm", START_TIMEOUT_S)
             say(f"{count:,} images at {rate:,.0f} images/s")
-            producer = _producer(run, rate, count)
+            _, producer = paced_producer(run, rate, count)
             try:
                 _watch(run, producer, memory, servers, topic, seconds)
-            finally:
+            except BaseException:
                 producer.kill()
-                told, said = producer.communicate()
-            if producer.returncode:
-                raise RuntimeError(f"the producer failed: {said.strip().splitlines()[-1:]}")
-            if seconds / json.loads(told)["took_s"] < LEAST_SCHEDULE_SHARE:
-                raise RuntimeError("the producer fell behind its schedule: give a lower --rate")
+                raise
+            wait_for_producer(run, producer, seconds)
             (directory / "drain").touch()
             run.wait(lambda: run.process.poll() is not None, "drained", DRAIN_TIMEOUT_S)
             if run.process.returncode:
@@ -128,19 +131,6 @@ def soak(bench: Bench, reader: str, rate: float, seconds: float) -> tuple[Memory
     if calls is None:
         raise RuntimeError(str(fault))
     return memory, calls, ledger.close()
-
-
-def _producer(run: Run, rate: float, count: int) -> subprocess.Popen[str]:
-    start_ns = time.time_ns() + int(3e9)
-    (run.directory / "start.json").write_text(json.dumps({"start_ns": start_ns}), "utf-8")
-    command = [
-        sys.executable, "-m", "comparison.paced", str(run.directory / "task.json"), repr(rate),
-        str(count), str(start_ns),
-    ]  # fmt: skip
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS))},
-    )  # fmt: skip
 
 
 def _watch(
@@ -162,7 +152,8 @@ def _watch(
         if now >= next_delete:
             next_delete += DELETE_EVERY_S
             _delete_behind(run.directory, servers, topic)
-        time.sleep(0.2)
+        # Often enough for what is due every ten seconds.
+        time.sleep(POLL_S)
 
 
 def _delete_behind(directory: Path, servers: list[str], topic: str) -> None:

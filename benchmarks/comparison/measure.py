@@ -237,7 +237,10 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
                 run.wait((directory / "ready").exists, "warm", START_TIMEOUT_S)
             else:
                 run.wait_for_rows(warm, "warm")
-            start_ns, sent = _send_paced(run, rate, count)
+            due_ns, producer = paced_producer(run, rate, count)
+            # On the clock of the rows.
+            start_ns = due_ns + time.monotonic_ns() - time.time_ns()
+            sent = wait_for_producer(run, producer, count / rate)
             (directory / "drain").touch()
             if peer.ends:
                 run.wait(lambda: run.process.poll() is not None, "drained", STALL_TIMEOUT_S)
@@ -251,29 +254,33 @@ def paced(peer: Peer, bench: Bench, rate: float) -> dict[str, Any]:
     return {**verdict, "rate": rate, "producer": sent, "latency_ms": percentiles}
 
 
-def _send_paced(run: Run, rate: float, count: int) -> tuple[int, dict[str, Any]]:
-    """Send `count` images at `rate` from another process.
-
-    Returns the scheduled time of the first one on CLOCK_MONOTONIC, and what the producer says.
-    """
+def paced_producer(run: Run, rate: float, count: int) -> tuple[int, subprocess.Popen[str]]:
+    """A process that sends `count` images at `rate`, and when the first one is due (epoch ns)."""
     start_ns = time.time_ns() + int(3e9)
-    monotonic_ns = start_ns + time.monotonic_ns() - time.time_ns()
     (run.directory / "start.json").write_text(json.dumps({"start_ns": start_ns}), "utf-8")
     command = [
         sys.executable, "-m", "comparison.paced", str(run.directory / "task.json"), repr(rate),
         str(count), str(start_ns),
     ]  # fmt: skip
-    schedule_s = count / rate
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, PATHS))}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=schedule_s + STALL_TIMEOUT_S,
-        check=False, env=environment,
-    )  # fmt: skip
-    if done.returncode:
-        raise run.error(f"the producer failed: {done.stderr.strip().splitlines()[-1:]}")
-    sent: dict[str, Any] = json.loads(done.stdout)
+    return start_ns, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def wait_for_producer(
+    run: Run, producer: subprocess.Popen[str], schedule_s: float
+) -> dict[str, Any]:
+    """What a paced producer says; PeerError where it failed, or fell behind its schedule."""
+    try:
+        told, said = producer.communicate(timeout=schedule_s + STALL_TIMEOUT_S)
+    finally:
+        producer.kill()
+    if producer.returncode:
+        raise run.error(f"the producer failed: {said.strip().splitlines()[-1:]}")
+    sent: dict[str, Any] = json.loads(told)
     if schedule_s / sent["took_s"] < LEAST_SCHEDULE_SHARE:
         raise run.error(
             f"the producer took {sent['took_s']:.1f} s for a schedule of {schedule_s:.1f} s"
         )
-    return monotonic_ns, sent
+    return sent

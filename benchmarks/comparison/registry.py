@@ -77,6 +77,9 @@ PEERS = {
     )
 }  # fmt: skip
 
+# The testbed's own consumer, by who fetches records.
+READERS = {"connector": PEERS[OURS], "direct": PEERS["ours-direct"]}
+
 
 def add_variants(texts: Iterable[str]) -> list[str]:
     """Add the testbed with other settings, of texts NAME:KEY=VALUE, to PEERS; returns the names.

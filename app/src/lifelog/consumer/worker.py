@@ -33,8 +33,9 @@ SETTLING_TASKS = 3
 MOST_ROWS = 10_000
 # Images of a row where the engine is left out.
 CHECKED_AT_ONCE = 5_000
-_BINARIES = ("keys", "wrong_keys", "damaged_keys", "latency_ms")
-_COUNTS = tuple(own.name for own in CALL_SCHEMA if own.name not in _BINARIES)
+_NOTHING: dict[str, Any] = {
+    own.name: b"" if pa.types.is_binary(own.type) else 0 for own in CALL_SCHEMA
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,12 @@ class Worker:
             for name, flag in flags.items()
         }
         if infer and self.work.emulated_record_us:
+            # Stands for what a slower worker would do with each record.
             time.sleep(self.work.emulated_record_us * 1e-6 * len(keys))
         rows = []
         for number, at in enumerate(starts):
             end = min(at + size, len(raw))
-            row: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
-            row |= dict.fromkeys(_BINARIES, b"")
-            row |= {name: own[number] for name, own in counts.items()}
+            row = _NOTHING | {name: own[number] for name, own in counts.items()}
             row |= {
                 "worker": self.name,
                 "images": end - at,
@@ -204,7 +204,7 @@ def infer_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Body of a task: columns key, value and, for latencies, timestamp, in Kafka's order; calls out.
 
-    Without `infer` the images are checked and the engine is left out (`Worker.check`).
+    Without `infer` the images are checked and the engine is left out (`Worker.rows`).
     """
     worker = get_worker(work)
     rows: list[dict[str, Any]] = []
@@ -276,18 +276,14 @@ def _malformed_row(
     at = int(np.flatnonzero(~readable)[0])
     key = keys[at].as_py()
     now = time.time_ns()
-    return (
-        dict.fromkeys(_COUNTS, 0)
-        | dict.fromkeys(_BINARIES, b"")
-        | {
-            "worker": worker.name,
-            "malformed": bad,
-            "malformed_note": f"key {key.hex() if key else None}, value of {sizes[at]} bytes",
-            "started_ns": now,
-            "ended_ns": now,
-            "record_images": 1,
-        }
-    )
+    return _NOTHING | {
+        "worker": worker.name,
+        "malformed": bad,
+        "malformed_note": f"key {key.hex() if key else None}, value of {sizes[at]} bytes",
+        "started_ns": now,
+        "ended_ns": now,
+        "record_images": 1,
+    }
 
 
 def calibrate(work: Work, seconds: float, batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:

@@ -45,14 +45,9 @@ def headline(run: Run) -> str:
     )
 
 
-def _followed(run: Run) -> int:
-    """Images that were processed, and those that were only checked."""
-    return int(run["processed"] + (run.get("backlog") or 0))
-
-
 def checked(run: Run) -> str:
     """What became of the main run's images, and whether its predictions are right."""
-    count = f"{_followed(run):,} images"
+    count = f"{run['processed'] + run['backlog']:,} images"
     if not (run["lost"] or run["duplicated"] or run["damaged"]):
         fate = f"All {count} arrived exactly once and undamaged"
     else:
@@ -64,7 +59,7 @@ def checked(run: Run) -> str:
         return f"{fate}. The engine was emulated: it predicted nothing."
     if run["wrong"]:
         return f"{fate}. {run['wrong']:,} predictions were wrong."
-    those = "each was" if not run.get("backlog") else f"{run['processed']:,} of them were"
+    those = f"{run['processed']:,} of them were" if run["backlog"] else "each was"
     return f"{fate}, and {those} predicted as the same network does offline."
 
 
@@ -97,11 +92,12 @@ def cards(chosen: Sequence[Run], main: Run | None, valid_points: int) -> list[tu
             )
         faults = [main["lost"], main["duplicated"], main["wrong"]]
         if None not in faults:
+            images = f"{main['processed']:,} images"
+            if main["backlog"]:
+                images += f" that were inferred and {main['backlog']:,} that were not"
             found.append(
                 ("lost, repeated, wrong", " · ".join(f"{count:,}" for count in faults),
-                 f"of {main['processed']:,} images that were inferred, and "
-                 f"{main['backlog']:,} that were only checked, one by one" if main.get("backlog") else
-                 f"of {main['processed']:,} images, checked one by one")
+                 f"of {images}, checked one by one")
             )  # fmt: skip
     points = len({run["point"] for run in chosen})
     words = "points, judged by the newest run of each repetition"

@@ -107,7 +107,7 @@ def sections(run: dict[str, Any], summary: dict[str, Any]) -> list[Section]:
             ("images produced", number(run["produced"])),
             ("acknowledged by Kafka", number(run["acknowledged"])),
             ("processed", number(run["processed"])),
-            ("only checked, not inferred", number(run.get("backlog"))),
+            ("only checked, not inferred", number(run["backlog"])),
             ("lost", number(run["lost"])),
             ("duplicated", number(run["duplicated"])),
             ("damaged", number(run["damaged"])),

@@ -63,7 +63,8 @@ def read_results(directory: Path) -> Results:
         if isinstance(found, str):
             unusable.append(Unusable(spec.parent.name, found))
         else:
-            runs.append(found)
+            # Older runs have no backlog: they processed all that they sent.
+            runs.append({"backlog": 0} | found)
     if not runs and unusable:
         raise UserError(
             f"{directory} holds no run that can be used: {unusable[-1].run}: {unusable[-1].reason}"

@@ -201,8 +201,7 @@ def _point(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _total(runs: list[dict[str, Any]], name: str) -> int | None:
-    # Older runs have no backlog: they processed all that they sent.
-    values = [run.get(name, 0) for run in runs]
+    values = [run[name] for run in runs]
     return None if not values or None in values else sum(values)
 
 
